@@ -1,0 +1,295 @@
+"""A tree of files seen as `/`: what stands at a path, where symlinks lead, and the bytes of a file.
+
+A `RootPath` is absolute inside the Root, in text (bytes that are no UTF-8 as surrogates, PEP 383, whatever the locale).
+Links are followed inside the Root as the kernel does after chroot(2): an absolute target starts at the Root, `..` stops
+there. A DirectoryRoot walks by directory descriptors and opens nothing through a link, so no tree, and nobody who
+changes it meanwhile, leads a read outside. Knows nothing of ELF.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from needed.errors import ReadError
+from needed.value import value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import NewType, Protocol
+
+    from needed.elf import ByteSource
+
+    RootPath = NewType("RootPath", str)
+
+    class OpenFile(ByteSource, Protocol):
+        """A file of a Root, open for reading in pieces."""
+
+        def close(self) -> None:
+            """Give the descriptor back."""
+
+        def check_unchanged(self) -> None:
+            """Raise ReadError if the file has changed since it was opened."""
+
+    class Root(Protocol):
+        """Where a path's parents hold no symlink, these three are all that an implementation must answer."""
+
+        def entry(self, path: RootPath) -> Entry | None:
+            """What stands at `path` itself (as lstat(2) sees it), or None. Raises ReadError on no permission."""
+
+        def names(self, path: RootPath) -> tuple[str, ...]:
+            """The names in the directory `path`, sorted by their bytes."""
+
+        def open(self, path: RootPath) -> OpenFile:
+            """The regular file at `path`. Raises ReadError."""
+
+else:
+    RootPath = str
+
+MAX_HOPS = 40  # MAXSYMLINKS of Linux
+
+
+@value
+class Entry:
+    """What stands at a path. `kind` is "file", "directory", "symlink" or "special"; `mode` the permission bits with
+    setuid, setgid and sticky; `size` in bytes; `identity` equal for two names of one file (device and inode)."""
+
+    kind: str
+    mode: int
+    size: int = 0
+    target: str = ""
+    identity: tuple[int, int] = (0, 0)
+
+
+@value
+class Found:
+    """The end of a walk: the canonical path without any link, what stands there, and the links crossed, in order."""
+
+    path: RootPath
+    entry: Entry
+    links: tuple[RootPath, ...]
+
+
+def encode_path(path: str) -> bytes:
+    """The bytes that the kernel is given for `path`."""
+    return path.encode("utf-8", "surrogateescape")
+
+
+def join(directory: str, name: str) -> RootPath:
+    """`name` in `directory`, without a doubled slash."""
+    return RootPath(f"{directory}/{name}" if directory != "/" else f"/{name}")
+
+
+class Walker:
+    """Follows symlinks inside one Root, remembering directories. One per resolution: it does not see later changes."""
+
+    def __init__(self, root: Root) -> None:
+        self.root = root
+        self._directories: dict[str, Found | None] = {}
+        self._entries: dict[RootPath, Entry | None] = {}
+
+    def find(self, path: str) -> Found | None:
+        """Where `path` leads, or None if there is nothing (a dangling link and a loop included)."""
+        return self._find(path, MAX_HOPS)
+
+    def _find(self, path: str, hops: int) -> Found | None:
+        directory, _, name = path.rstrip("/").rpartition("/")
+        parent = self._directory(directory, hops)
+        if parent is None:
+            return None
+        if name in ("", "."):
+            return parent
+        if name == "..":
+            above = self._directory(parent.path.rpartition("/")[0], hops)
+            return above and Found(above.path, above.entry, (*parent.links, *above.links))
+        at = join(parent.path, name)
+        entry = self._entry(at)
+        if entry is None:
+            return None
+        if entry.kind != "symlink":
+            if path.endswith("/") and entry.kind != "directory":
+                return None
+            return Found(at, entry, parent.links)
+        if hops == 0 or not entry.target:
+            return None
+        target = entry.target if entry.target.startswith("/") else f"{parent.path}/{entry.target}"
+        end = self._find(target, hops - 1)
+        return end and Found(end.path, end.entry, (*parent.links, at, *end.links))
+
+    def _directory(self, path: str, hops: int) -> Found | None:
+        if path in ("", "/"):
+            entry = self._entry(RootPath("/"))
+            return entry and Found(RootPath("/"), entry, ())
+        # Only walks with the whole budget are remembered, so that a loop does not depend on who asks first.
+        if hops == MAX_HOPS and path in self._directories:
+            return self._directories[path]
+        found = self._find(path, hops)
+        if found is not None and found.entry.kind != "directory":
+            found = None
+        if hops == MAX_HOPS:
+            self._directories[path] = found
+        return found
+
+    def _entry(self, path: RootPath) -> Entry | None:
+        if path not in self._entries:
+            self._entries[path] = self.root.entry(path)
+        return self._entries[path]
+
+
+_KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "symlink"}
+
+
+class DirectoryRoot:
+    """A directory of this machine as a Root."""
+
+    def __init__(self, path: str | os.PathLike[str] = "/") -> None:
+        self.path = os.fspath(path)
+        try:
+            self._top = os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            reason = error.strerror
+            raise ReadError(f"{self.path}: cannot be the root: {reason}", hints=["name a directory with --root"]) from None
+        self._open: dict[str, int] = {}
+
+    def __del__(self) -> None:
+        for descriptor in (*getattr(self, "_open", {}).values(), getattr(self, "_top", -1)):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    def entry(self, path: RootPath) -> Entry | None:
+        try:
+            if path == "/":
+                status = os.fstat(self._top)
+                return Entry("directory", stat.S_IMODE(status.st_mode), 0, "", (status.st_dev, status.st_ino))
+            directory, _, name = path.rpartition("/")
+            parent, raw = self._parent(directory), encode_path(name)
+            status = os.stat(raw, dir_fd=parent, follow_symlinks=False)
+            kind = _KINDS.get(stat.S_IFMT(status.st_mode), "special")
+            target = os.readlink(raw, dir_fd=parent).decode("utf-8", "surrogateescape") if kind == "symlink" else ""
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
+                return None
+            raise _unreadable(path, error) from None
+        size = status.st_size if kind == "file" else 0
+        return Entry(kind, stat.S_IMODE(status.st_mode), size, target, (status.st_dev, status.st_ino))
+
+    def names(self, path: RootPath) -> tuple[str, ...]:
+        try:
+            descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._parent(path))
+            try:
+                found = [os.fsencode(name) for name in os.listdir(descriptor)]
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        return tuple(name.decode("utf-8", "surrogateescape") for name in sorted(found))
+
+    def open(self, path: RootPath) -> OpenFile:
+        directory, _, name = path.rpartition("/")
+        # O_NONBLOCK: a fifo that took the file's place must not block us.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            return _HostFile(path, os.open(encode_path(name), flags, dir_fd=self._parent(directory)))
+        except OSError as error:
+            raise _unreadable(path, error) from None
+
+    def _parent(self, path: str) -> int:
+        """A descriptor of the directory `path`, whose parents hold no link. At most 16 are kept."""
+        if path in ("", "/"):
+            return self._top
+        if path in self._open:
+            return self._open[path]
+        above, _, name = path.rpartition("/")
+        flags = os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
+        descriptor = os.open(encode_path(name), flags, dir_fd=self._parent(above))
+        if len(self._open) >= 16:
+            os.close(self._open.pop(next(iter(self._open))))
+        self._open[path] = descriptor
+        return descriptor
+
+
+class _HostFile:
+    """A regular file by its descriptor, read with pread(2)."""
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        self._path, self._descriptor = path, descriptor
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            self.close()
+            raise ReadError(f"{path}: not a regular file")
+        self.size = status.st_size
+        self._stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        try:
+            return os.pread(self._descriptor, size, offset) if 0 <= offset < self.size else b""
+        except OSError as error:
+            raise _unreadable(self._path, error) from None
+
+    def check_unchanged(self) -> None:
+        status = os.fstat(self._descriptor)
+        # Replacing one of a file's links moves its ctime and not its content: size and mtime are what a writer moves.
+        if (status.st_size, status.st_mtime_ns) != self._stamp[:2]:
+            raise ReadError(f"{self._path}: changed while it was read", hints=["build again when nothing writes to it"])
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class MemoryRoot:
+    """A Root in memory: path to bytes (a file, mode 0755) or to "-> TARGET" text (a symlink); parents are implied."""
+
+    def __init__(self, tree: Mapping[str, bytes | str]) -> None:
+        self._content = {path: item for path, item in tree.items() if isinstance(item, bytes)}
+        self._entries: dict[str, Entry] = {"/": Entry("directory", 0o755, identity=(1, 1))}
+        for number, (path, item) in enumerate(tree.items(), 2):
+            if isinstance(item, bytes):
+                self._entries[path] = Entry("file", 0o755, len(item), "", (1, number))
+            else:
+                self._entries[path] = Entry("symlink", 0o777, 0, item.removeprefix("-> "), (1, number))
+            above = path.rpartition("/")[0]
+            while above and above not in self._entries:
+                self._entries[above] = Entry("directory", 0o755, identity=(2, len(self._entries)))
+                above = above.rpartition("/")[0]
+
+    def entry(self, path: RootPath) -> Entry | None:
+        return self._entries.get(path)
+
+    def names(self, path: RootPath) -> tuple[str, ...]:
+        inside = path.rstrip("/") + "/"
+        found = {name[len(inside) :] for name in self._entries if name.startswith(inside) and name != inside}
+        return tuple(sorted((name for name in found if "/" not in name), key=encode_path))
+
+    def open(self, path: RootPath) -> OpenFile:
+        if path not in self._content:
+            raise ReadError(f"{path}: no such file")
+        return MemoryFile(self._content[path])
+
+
+class MemoryFile:
+    """An OpenFile over bytes."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self.size = len(content)
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        return self._content[offset : offset + size]
+
+    def check_unchanged(self) -> None:
+        """Bytes do not change."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _unreadable(path: str, error: OSError) -> ReadError:
+    hints = ["run as a user who may read it"] if error.errno == errno.EACCES else []
+    return ReadError(f"{path}: cannot be read: {error.strerror}", hints=hints)
