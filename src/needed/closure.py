@@ -67,18 +67,20 @@ class Need:
 class LoadList:
     """One program as the kernel and its loader see it.
 
-    `scripts` are the `#!` files on the way from what was requested to the ELF program, outermost first (empty for an ELF
-    file); `objects` are in the order of loading, the program first; `interpreter` is None for a static program.
-    `missing_interpreter` is the PT_INTERP string that leads nowhere.
+    `objects` are in the order of loading, the program first; the interpreter stands where it is first needed, else last.
+    `aliases` are further path strings that the loader opens and that lead to an object already loaded. `cached` are the
+    names and paths that only `ld.so.cache` leads to, `configuration` the files that told the loader where to search.
     """
 
-    requested: RootPath
-    scripts: tuple[tuple[RootPath, Found], ...]
+    path: RootPath
+    reason: Reason
     objects: tuple[LoadedObject, ...]
-    interpreter: LoadedObject | None
-    needs: tuple[Need, ...]
-    from_cache: tuple[LoadedObject, ...] = ()
+    interpreter: LoadedObject | None = None
     missing_interpreter: str | None = None
+    needs: tuple[Need, ...] = ()
+    aliases: tuple[LoadedObject, ...] = ()
+    cached: tuple[tuple[str, str], ...] = ()
+    configuration: tuple[tuple[RootPath, Found], ...] = ()
 
     @property
     def program(self) -> LoadedObject:
@@ -95,10 +97,20 @@ class LoadList:
 
 
 @value
+class Script:
+    """A file that the kernel starts through the interpreter that its first line names."""
+
+    path: RootPath
+    found: Found
+    reason: Reason
+
+
+@value
 class Closure:
-    """The load lists of all programs of one request, in the order of the request."""
+    """The load lists of all programs of one request, in its order; an interpreter of a script stands as a program."""
 
     programs: tuple[LoadList, ...]
+    scripts: tuple[Script, ...] = ()
 
     @property
     def missing(self) -> tuple[Need, ...]:

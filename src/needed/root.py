@@ -20,12 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import NewType, Protocol
 
-    from needed.elf import ByteSource
-
     RootPath = NewType("RootPath", str)
 
-    class OpenFile(ByteSource, Protocol):
+    class OpenFile(Protocol):
         """A file of a Root, open for reading in pieces."""
+
+        @property
+        def size(self) -> int:
+            """The length in bytes."""
+
+        def read_at(self, offset: int, size: int) -> bytes:
+            """At most `size` bytes from `offset`; fewer at the end, none beyond it."""
 
         def close(self) -> None:
             """Give the descriptor back."""
@@ -83,7 +88,7 @@ def join(directory: str, name: str) -> RootPath:
 
 
 class Walker:
-    """Follows symlinks inside one Root, remembering directories. One per resolution: it does not see later changes."""
+    """Follows symlinks inside one Root, remembering what it saw. One per resolution: it does not see later changes."""
 
     def __init__(self, root: Root) -> None:
         self.root = root
@@ -92,50 +97,47 @@ class Walker:
 
     def find(self, path: str) -> Found | None:
         """Where `path` leads, or None if there is nothing (a dangling link and a loop included)."""
-        return self._find(path, MAX_HOPS)
-
-    def _find(self, path: str, hops: int) -> Found | None:
-        directory, _, name = path.rstrip("/").rpartition("/")
-        parent = self._directory(directory, hops)
-        if parent is None:
+        directory, _, name = path.rpartition("/")
+        if directory not in self._directories:
+            self._directories[directory] = self._walk("/", (), directory.split("/"))
+        above = self._directories[directory]
+        if above is None or above.entry.kind != "directory":
             return None
-        if name in ("", "."):
-            return parent
-        if name == "..":
-            above = self._directory(parent.path.rpartition("/")[0], hops)
-            return above and Found(above.path, above.entry, (*parent.links, *above.links))
-        at = join(parent.path, name)
-        entry = self._entry(at)
-        if entry is None:
-            return None
-        if entry.kind != "symlink":
-            if path.endswith("/") and entry.kind != "directory":
-                return None
-            return Found(at, entry, parent.links)
-        if hops == 0 or not entry.target:
-            return None
-        target = entry.target if entry.target.startswith("/") else f"{parent.path}/{entry.target}"
-        end = self._find(target, hops - 1)
-        return end and Found(end.path, end.entry, (*parent.links, at, *end.links))
+        return self._walk(above.path, above.links, [name])
 
-    def _directory(self, path: str, hops: int) -> Found | None:
-        if path in ("", "/"):
-            entry = self._entry(RootPath("/"))
-            return entry and Found(RootPath("/"), entry, ())
-        # Only walks with the whole budget are remembered, so that a loop does not depend on who asks first.
-        if hops == MAX_HOPS and path in self._directories:
-            return self._directories[path]
-        found = self._find(path, hops)
-        if found is not None and found.entry.kind != "directory":
-            found = None
-        if hops == MAX_HOPS:
-            self._directories[path] = found
-        return found
-
-    def _entry(self, path: RootPath) -> Entry | None:
+    def entry(self, path: RootPath) -> Entry | None:
+        """What stands at `path`, whose parents hold no link; asked of the Root once."""
         if path not in self._entries:
             self._entries[path] = self.root.entry(path)
         return self._entries[path]
+
+    def _walk(self, start: str, crossed: tuple[RootPath, ...], names: list[str]) -> Found | None:
+        """path_resolution(7), with a stack of names instead of recursion: a path may have 2,000 parts."""
+        at, links, ahead = RootPath(start), list(crossed), names[::-1]
+        while ahead:
+            name = ahead.pop()
+            if name in ("", "."):
+                continue
+            if name == "..":
+                at = RootPath(at.rpartition("/")[0] or "/")
+                continue
+            step = join(at, name)
+            entry = self.entry(step)
+            if entry is None:
+                return None
+            if entry.kind == "directory":
+                at = step
+            elif entry.kind == "symlink":
+                if len(links) == MAX_HOPS or not entry.target:
+                    return None
+                links.append(step)
+                ahead += entry.target.split("/")[::-1]
+                if entry.target.startswith("/"):
+                    at = RootPath("/")
+            else:  # anything behind it, a slash too, asks for a directory
+                return None if ahead else Found(step, entry, tuple(links))
+        entry = self.entry(at)
+        return Found(at, entry, tuple(links)) if entry else None
 
 
 _KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "symlink"}

@@ -40,7 +40,8 @@ def value(cls: type[T]) -> type[T]:
         "__reduce__": _reduce,
         "__replace__": replace,
     }
-    made: Any = type(cls)(cls.__name__, cls.__bases__, namespace)
+    kind: Any = type(cls)
+    made = kind(cls.__name__, cls.__bases__, namespace)
     # A tuple in any case, also of one field: attrgetter of one name gives the bare value.
     made._values = property(attrgetter(*fields) if len(fields) > 1 else lambda self: (getattr(self, fields[0]),))
     made.__init__ = _initialiser(made, fields, defaults)
@@ -60,7 +61,8 @@ def _initialiser(made: Any, fields: tuple[str, ...], defaults: dict[str, object]
     parameters = ", ".join(f"{name}=default_{name}" if name in defaults else name for name in fields)
     body = "; ".join(f"set_{name}(self, {name})" for name in fields)
     exec(f"def __init__(self, {parameters}): {body}", scope)  # noqa: S102  (names of our own fields only)
-    return scope["__init__"]
+    initialiser: Callable[..., None] = scope["__init__"]
+    return initialiser
 
 
 def _refuse(self: object, name: str, _item: object = None) -> None:

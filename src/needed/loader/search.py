@@ -1,0 +1,64 @@
+"""What the two C libraries' searches share: the question that a walk asks, and its answer's parts."""
+
+from __future__ import annotations
+
+from needed.value import value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Protocol
+
+    from needed.closure import LoadedObject
+
+    class Search(Protocol):
+        """One C library's rules for one process."""
+
+        def is_loader(self, name: str) -> bool:
+            """Whether `name` is the loader itself, which needs no file."""
+
+        def known_names(self, item: LoadedObject, asked: str) -> Iterator[str]:
+            """The names under which `item`, found for the name `asked`, counts as already loaded from now on."""
+
+        def candidates(self, name: str, chain: tuple[LoadedObject, ...]) -> Iterator[Candidate]:
+            """Where to look for `name`, best first; `chain` is requester, its parent, ... main."""
+
+        def skips(self, outcome: str) -> bool:
+            """Whether the search goes on after a candidate with this outcome."""
+
+
+# The vDSO's names (vdso(7)): the kernel maps it, it is nobody's file.
+VDSO = frozenset(("linux-vdso.so.1", "linux-gate.so.1", "linux-vdso32.so.1", "linux-vdso64.so.1"))
+
+
+@value
+class Candidate:
+    """A path string to open, and the rule that leads there; `source` is "cache", "file" or ""."""
+
+    path: str
+    rule: str
+    source: str = ""
+
+
+def expand(text: str, values: dict[str, str], *, boundary: bool) -> str:
+    """`text` with `$NAME` and `${NAME}` replaced by `values`; unknown names stay as they are.
+
+    With `boundary` an unbraced name must not be followed by a letter, digit or underscore (glibc's
+    `is_dst`, elf/dl-load.c); musl does not look.
+    """
+    if "$" not in text:
+        return text
+    parts = text.split("$")
+    done = [parts[0]]
+    for part in parts[1:]:
+        for name, item in values.items():
+            if part.startswith(f"{{{name}}}"):
+                done.append(item + part[len(name) + 2 :])
+                break
+            rest = part[len(name) :]
+            if part.startswith(name) and not (boundary and (rest[:1].isalnum() or rest[:1] == "_")):
+                done.append(item + rest)
+                break
+        else:
+            done.append("$" + part)
+    return "".join(done)

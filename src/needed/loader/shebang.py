@@ -1,0 +1,31 @@
+"""The kernel's `#!` line (fs/binfmt_script.c), and `env`, which looks its argument up on PATH."""
+
+from __future__ import annotations
+
+from needed.errors import SourceError
+
+MAX_DEPTH = 4  # BINPRM: a fifth nesting ends in ELOOP
+
+
+def parse_shebang(head: bytes) -> tuple[str, ...] | None:
+    """The programs that a script's first line asks for: its interpreter, and what `env` would start.
+
+    None if the first two bytes are no `#!`. Raises SourceError for a line that the kernel cannot use. `head` is the
+    beginning of the file, 256 bytes (BINPRM_BUF_SIZE).
+    """
+    if head[:2] != b"#!":
+        return None
+    line = head[2:].partition(b"\n")[0]
+    if line.endswith(b"\r"):
+        raise SourceError(
+            "the #! line of a script ends in CR LF, so that the kernel looks for an interpreter whose name ends in CR",
+            hints=["convert it: sed -i 's/\\r$//' SCRIPT"],
+        )
+    words = line.decode("utf-8", "surrogateescape").split()
+    if not words:
+        raise SourceError("the #! line of a script names no interpreter", hints=["write #!/bin/sh, for example"])
+    interpreter, rest = words[0], words[1:]
+    if interpreter.rpartition("/")[2] == "env":
+        names = [word for word in rest if not word.startswith("-") and "=" not in word]
+        return (interpreter, *names[:1])
+    return (interpreter,)
