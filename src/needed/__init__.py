@@ -1,0 +1,93 @@
+"""`needed` as a library: the public names, each imported when it is first used."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from needed.closure import Closure, LoadList, Need, Reason
+    from needed.elf import ElfFile, Machine, parse_elf
+    from needed.errors import (
+        ElfError,
+        EngineError,
+        MachineError,
+        MissingError,
+        NeededError,
+        OutputError,
+        ReadError,
+        SourceError,
+        UsageError,
+    )
+    from needed.image.build import Configuration, Image, build_image, validate_image
+    from needed.image.model import Platform
+    from needed.loader import Resolver, resolve
+    from needed.output.archive import write_archive
+    from needed.output.oci_layout import write_oci_layout
+    from needed.pipeline import Plan, plan
+    from needed.root import DirectoryRoot, MemoryRoot
+    from needed.rootfs import Addition, Rootfs, assemble
+    from needed.version import __version__
+
+_HOMES = {
+    "needed.closure": ("Closure", "LoadList", "Need", "Reason"),
+    "needed.elf": ("ElfFile", "Machine", "parse_elf"),
+    "needed.errors": (
+        "ElfError", "EngineError", "MachineError", "MissingError", "NeededError", "OutputError", "ReadError",
+        "SourceError", "UsageError",
+    ),
+    "needed.image.build": ("Configuration", "Image", "build_image", "validate_image"),
+    "needed.image.model": ("Platform",),
+    "needed.loader": ("Resolver", "resolve"),
+    "needed.output.archive": ("write_archive",),
+    "needed.output.oci_layout": ("write_oci_layout",),
+    "needed.pipeline": ("Plan", "plan"),
+    "needed.root": ("DirectoryRoot", "MemoryRoot"),
+    "needed.rootfs": ("Addition", "Rootfs", "assemble"),
+    "needed.version": ("__version__",),
+}  # fmt: skip
+
+__all__ = [
+    "Addition",
+    "Closure",
+    "Configuration",
+    "DirectoryRoot",
+    "ElfError",
+    "ElfFile",
+    "EngineError",
+    "Image",
+    "LoadList",
+    "Machine",
+    "MachineError",
+    "MemoryRoot",
+    "MissingError",
+    "Need",
+    "NeededError",
+    "OutputError",
+    "Plan",
+    "Platform",
+    "ReadError",
+    "Reason",
+    "Resolver",
+    "Rootfs",
+    "SourceError",
+    "UsageError",
+    "__version__",
+    "assemble",
+    "build_image",
+    "parse_elf",
+    "plan",
+    "resolve",
+    "validate_image",
+    "write_archive",
+    "write_oci_layout",
+]
+
+
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    for home, names in _HOMES.items():
+        if name in names:
+            found = getattr(import_module(home), name)
+            globals()[name] = found
+            return found
+    raise AttributeError(f"module 'needed' has no attribute {name!r}")

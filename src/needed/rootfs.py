@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from needed.closure import Reason
+from needed.errors import SourceError, UsageError
+from needed.loader.cache import render_cache
+from needed.root import MemoryFile, Walker, encode_path, join
 from needed.value import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from needed.closure import Reason
-    from needed.root import OpenFile, Root, RootPath
+    from collections.abc import Iterable
+
+    from needed.closure import Closure
+    from needed.root import Found, OpenFile, Root, RootPath
+
+CACHE_PATH = "/etc/ld.so.cache"
 
 
 @value
@@ -28,8 +36,6 @@ class GeneratedContent:
     content: bytes
 
     def open(self) -> OpenFile:
-        from needed.root import MemoryFile
-
         return MemoryFile(self.content)
 
 
@@ -58,7 +64,7 @@ class Directory:
 
 @value
 class Rootfs:
-    """Absolute paths (never "/") sorted by their bytes, to what stands there; parents always before their children."""
+    """Absolute paths (never "/") to what stands there, in byte order, so that parents stand before their children."""
 
     entries: dict[str, File | Symlink | Directory]
     reasons: dict[str, tuple[Reason, ...]]
@@ -72,3 +78,148 @@ class Rootfs:
     def size(self) -> int:
         """The bytes of all regular files."""
         return sum(entry.size for entry in self.entries.values() if isinstance(entry, File))
+
+
+@value
+class Addition:
+    """A file or folder asked for by name: `source` inside the root, `destination` inside the image."""
+
+    source: str
+    destination: str
+
+
+def assemble(root: Root, closure: Closure, additions: Iterable[Addition] = ()) -> Rootfs:
+    """The tree that makes every path string of the closure work, with the additions. Raises SourceError, UsageError.
+
+    Files of the closure get mode 0755 if anybody may execute them, else 0644: the image's user is nobody's owner.
+    Additions keep their permission bits. Setuid, setgid and sticky bits of files are dropped.
+    """
+    tree = _Tree(root)
+    for script in closure.scripts:
+        tree.place(script.path, script.found, script.reason)
+    for program in closure.programs:
+        tree.place(program.path, program.program.found, program.reason)
+        if program.interpreter:
+            tree.place(program.interpreter.path, program.interpreter.found, Reason("interpreter of", program.path))
+        askers = {need.path: need.needed_by for need in reversed(program.needs)}
+        for item in (*program.objects[1:], *program.aliases):
+            if item != program.interpreter:
+                tree.place(item.path, item.found, Reason("needed by", askers.get(item.path, program.path)))
+        for path, found in program.configuration:
+            tree.place(path, found, Reason("needed by", program.interpreter.path if program.interpreter else ""))
+    tree.place_cache(closure)
+    for addition in additions:
+        tree.add(addition)
+    return tree.rootfs()
+
+
+class _Tree:
+    """The tree while it grows; paths in it hold no link in their parents."""
+
+    def __init__(self, root: Root) -> None:
+        self.root, self.walker = root, Walker(root)
+        self.entries: dict[str, File | Symlink | Directory] = {}
+        self.reasons: dict[str, list[Reason]] = {}
+
+    def place(self, path: str, found: Found, reason: Reason) -> None:
+        """A file of the closure under its path string: the file, every link crossed, every directory passed by `..`."""
+        mode = 0o755 if found.entry.mode & 0o111 else 0o644
+        self.put(found.path, File(mode, found.entry.size, FileContent(self.root, found.path)), reason)
+        self.link(path, found)
+
+    def link(self, path: str, found: Found) -> None:
+        for link in found.links:
+            entry = self.walker.entry(link)
+            target = entry.target if entry else ""
+            self.put(link, Symlink(target), Reason("symlink to", found.path))
+            self.pass_by(target if target.startswith("/") else f"{link.rpartition('/')[0]}/{target}")
+        self.pass_by(path)
+
+    def pass_by(self, path: str) -> None:
+        """`a/../b` needs the directory `a`, though nothing may be in it."""
+        parts = path.split("/")
+        for number, part in enumerate(parts):
+            if part == ".." and (found := self.walker.find("/".join(parts[:number]) or "/")) and found.path != "/":
+                if found.path not in self.entries:
+                    self.put(found.path, Directory(), Reason("symlink to", path))
+                for link in found.links:
+                    if link not in self.entries:
+                        entry = self.walker.entry(link)
+                        self.put(link, Symlink(entry.target if entry else ""), Reason("symlink to", found.path))
+
+    def place_cache(self, closure: Closure) -> None:
+        """An `ld.so.cache` with the libraries that only the root's cache leads to; without it nothing finds them."""
+        cached = {name: path for program in closure.programs for name, path in program.cached}
+        if cached:
+            content = render_cache(cached, closure.programs[0].machine)
+            file = File(0o644, len(content), GeneratedContent(content))
+            self.put(CACHE_PATH, file, Reason("generated", "for " + ", ".join(sorted(cached))))
+
+    def add(self, addition: Addition) -> None:
+        found = self.walker.find(addition.source)
+        if found is None:
+            raise SourceError(f"{addition.source}: no such file or folder to add", hints=["check the path after --add"])
+        reason = Reason("included")
+        if addition.source == addition.destination:
+            destination = str(found.path)
+            self.link(addition.source, found)
+        else:
+            destination = self.destination(addition.destination)
+        pending: list[tuple[RootPath, str]] = [(found.path, destination)]
+        while pending:  # no recursion: a tree may be 2,000 folders deep
+            source, target = pending.pop()
+            entry = self.walker.entry(source)
+            if entry is None or entry.kind == "special":
+                continue
+            if entry.kind == "file":
+                content = FileContent(self.root, source)
+                self.put(target, File(entry.mode & 0o777, entry.size, content), reason)
+            elif entry.kind == "symlink":
+                self.put(target, Symlink(entry.target), reason)
+            else:
+                if target != "/":
+                    self.put(target, Directory(entry.mode & 0o1777), reason)
+                pending += [(join(source, name), join(target, name)) for name in self.root.names(source)]
+
+    def destination(self, path: str) -> str:
+        """`path` with the links that its folders are in the root, so that `/bin/x` lands where `/bin` leads."""
+        parts = [part for part in path.split("/") if part not in ("", ".")]
+        if ".." in parts or not parts:
+            raise UsageError(f"{path}: expected an absolute path in the image without '..'", hints=["--add SRC:/DEST"])
+        for number in range(len(parts) - 1, 0, -1):
+            found = self.walker.find("/" + "/".join(parts[:number]))
+            if found is not None and found.entry.kind == "directory":
+                self.link("/" + "/".join(parts[:number]), found)
+                return "/".join((found.path.rstrip("/"), *parts[number:]))
+        return "/" + "/".join(parts)
+
+    def put(self, path: str, entry: File | Symlink | Directory, reason: Reason) -> None:
+        present = self.entries.get(path)
+        if present is not None and type(present) is not type(entry):
+            raise UsageError(
+                f"{path}: would be both a {_noun(present)} and a {_noun(entry)} in the image",
+                hints=["give --add another destination: --add SRC:DEST"],
+            )
+        if present is None or reason.kind == "included":
+            self.entries[path] = entry
+        reasons = self.reasons.setdefault(path, [])
+        if reason not in reasons:
+            reasons.append(reason)
+
+    def rootfs(self) -> Rootfs:
+        for path in list(self.entries):
+            above = path.rpartition("/")[0]
+            while above and not isinstance(self.entries.get(above), Directory):
+                if above in self.entries:
+                    raise UsageError(f"{path}: {above} is a {_noun(self.entries[above])} in the image, not a directory")
+                self.entries[above] = Directory()
+                above = above.rpartition("/")[0]
+        order = sorted(self.entries, key=encode_path)
+        return Rootfs(
+            {path: self.entries[path] for path in order},
+            {path: tuple(self.reasons.get(path, ())) for path in order},
+        )
+
+
+def _noun(entry: File | Symlink | Directory) -> str:
+    return type(entry).__name__.lower()

@@ -5,7 +5,7 @@ supplements where an ABI hides in `e_flags`. Bounded on any input: every count a
 """
 
 from needed.elf.machine import Machine
-from needed.elf.model import ByteSource, Bytes, Dependency, ElfFile, Segment, VersionNeed
+from needed.elf.model import Bytes, ByteSource, Dependency, ElfFile, Segment, VersionNeed
 from needed.elf.parse import is_elf, parse_elf, parse_machine
 
 __all__ = [

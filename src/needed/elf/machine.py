@@ -98,7 +98,8 @@ def abi_of(e_machine: int, e_flags: int) -> str:
         case 40:  # EM_ARM: EF_ARM_ABI_FLOAT_HARD, EF_ARM_ABI_FLOAT_SOFT
             return "hard-float" if e_flags & 0x400 else "soft-float" if e_flags & 0x200 else ""
         case 243:  # EM_RISCV: EF_RISCV_FLOAT_ABI (bits 1..2), EF_RISCV_RVE
-            return ("soft-float", "single-float", "double-float", "quad-float")[e_flags >> 1 & 3] + "+rve" * bool(e_flags & 8)
+            name = ("soft-float", "single-float", "double-float", "quad-float")[e_flags >> 1 & 3]
+            return name + "+rve" * bool(e_flags & 8)
         case 21:  # EM_PPC64: EF_PPC64_ABI
             return ("", "ELFv1", "ELFv2", "ABI 3")[e_flags & 3]
         case 258:  # EM_LOONGARCH: EF_LOONGARCH_ABI_MODIFIER_MASK

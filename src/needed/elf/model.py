@@ -75,8 +75,9 @@ class VersionNeed:
 class ElfFile:
     """What a loader reads of one file.
 
-    `dependencies` are in the order of the dynamic section. `rpath` and `runpath` are the raw strings, None if the tag is
-    absent. `entries` is the dynamic section up to and without DT_NULL, as (tag, value) pairs; empty if there is none.
+    `dependencies` are in the order of the dynamic section. `rpath` and `runpath` are the raw strings, None if the tag
+    is absent. `entries` is the dynamic section up to and without DT_NULL, as (tag, value) pairs; empty if there is
+    none.
     """
 
     machine: Machine

@@ -22,6 +22,7 @@ MAX_DYNAMIC_ENTRIES = 65536
 MAX_DEPENDENCIES = 10_000
 MAX_PATH = 4096  # PATH_MAX; the kernel refuses a longer PT_INTERP (fs/binfmt_elf.c)
 MAX_STRING = 65536  # an RPATH may be long, but not longer than this
+MAX_STRINGS = 4 << 20  # bytes of all strings of one file together: overlapping ones must not fill the memory
 MAX_VERSIONS = 65536
 HEAD = 4096  # one read brings the header, the program headers and nearly always the interpreter
 
@@ -78,6 +79,8 @@ class _Parser:
         self.loads: list[Segment] = []
         self.strings_at = self.strings_size = 0
         self.strings = b""
+        self.texts: dict[int, str] = {}
+        self.budget = MAX_STRINGS
 
     def parse(self) -> ElfFile:
         bits = self.machine.bits
@@ -139,6 +142,8 @@ class _Parser:
         name = self.exactly(segment.p_offset, segment.p_filesz, "PT_INTERP")
         if name[-1:] != b"\0":
             raise ElfError("malformed: PT_INTERP does not end with a NUL byte")
+        if name[:1] == b"\0":
+            raise ElfError("malformed: PT_INTERP is empty")
         return _text(name[: name.index(b"\0")])
 
     def entries(self, segment: Segment) -> tuple[tuple[int, int], ...]:
@@ -163,6 +168,8 @@ class _Parser:
 
     def string(self, offset: int) -> str:
         """The NUL-terminated string at `offset` of the dynamic string table."""
+        if offset in self.texts:
+            return self.texts[offset]
         if offset >= self.strings_size:
             raise ElfError(f"malformed: string offset {offset} outside of DT_STRTAB ({self.strings_size} bytes)")
         if self.strings:
@@ -176,7 +183,11 @@ class _Parser:
             found = piece[:end]
         if end < 0:
             raise ElfError("malformed: a dynamic string without an end")
-        return _text(found)
+        self.budget -= len(found)
+        if self.budget < 0:
+            raise ElfError(f"malformed: more than {MAX_STRINGS} bytes of dynamic strings")
+        self.texts[offset] = _text(found)
+        return self.texts[offset]
 
     def optional(self, last: dict[int, int], tag: int) -> str | None:
         return self.string(last[tag]) if tag in last else None

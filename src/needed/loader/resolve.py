@@ -113,6 +113,8 @@ class Resolver:
                 return LoadList(path, reason, (main,))
             name = _INTERPRETERS.get(elf.machine.name, "/lib/ld.so.1")
         interpreter = self._object(name)
+        if interpreter is not None and interpreter.found.path == found.path:
+            return LoadList(path, reason, (main,))  # the loader itself
         if interpreter is None and elf.interpreter is not None:
             return LoadList(path, reason, (main,), None, name)
         return _Walk(self, main, interpreter, self._search(main, name, interpreter)).run(reason)
@@ -239,7 +241,7 @@ class _Walk:
         for item in self.objects:  # grows while it is walked: breadth-first
             for dependency in item.elf.dependencies:
                 self.meet(dependency.name, item, optional=dependency.tag == "AUXILIARY")
-        if self.interpreter and self.interpreter not in self.objects:
+        if self.interpreter and self.interpreter not in self.objects and self.main.elf.interpreter is not None:
             self.objects.append(self.interpreter)
         return LoadList(
             self.main.path,

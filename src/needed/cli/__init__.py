@@ -1,0 +1,96 @@
+"""The command. `main` parses, calls one verb, prints, and turns an error into a sentence and an exit code.
+
+Environment, clock, terminal and exit codes belong to this room alone.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+_VERBS = ("build", "ldd", "inspect", "completion")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; what it returns is its exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words in (["--version"], ["-V"]):  # before anything else is imported: start-up is a feature
+        from needed.version import __version__
+
+        print(f"needed {__version__}")
+        return 0
+    from needed.errors import NeededError
+
+    try:
+        arguments = parser(words).parse_args([_as_utf8(word) for word in words])
+        status: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except NeededError as error:
+        from needed.cli.console import print_error
+
+        print_error(error, as_json="--json" in words)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        _close_stdout()
+        return 141
+    return status
+
+
+def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The parser with every verb, or with the one that `words` begin with: the others need not be imported."""
+    import argparse
+
+    top = argparse.ArgumentParser(
+        prog="needed",
+        description="Builds the smallest container image that provably runs, from the programs that you name.",
+        epilog="needed VERB --help tells more. Example: needed build /bin/bash /bin/ls -t ls --load",
+        allow_abbrev=False,
+    )
+    top.add_argument("-V", "--version", action="store_true", help="print the version and exit")
+    verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
+    wanted = words[0] if words and words[0] in _VERBS else None
+    for name in _VERBS:
+        if wanted in (None, name):
+            _module(name).add(verbs)
+    return top
+
+
+def _module(name: str) -> _Verb:
+    if name == "build":
+        from needed.cli import build as module
+    elif name == "ldd":
+        from needed.cli import ldd as module  # type: ignore[no-redef]
+    elif name == "inspect":
+        from needed.cli import inspect as module  # type: ignore[no-redef]
+    else:
+        from needed.cli import completion as module  # type: ignore[no-redef]
+    return module
+
+
+def _as_utf8(word: str) -> str:
+    """Arguments are bytes to the kernel; paths inside a Root are those bytes read as UTF-8, whatever the locale."""
+    from os import fsencode
+
+    return fsencode(word).decode("utf-8", "surrogateescape")
+
+
+def _close_stdout() -> None:
+    """A reader that left must not become a message at exit."""
+    import os
+
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class _Verb(Protocol):
+        def add(self, verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None: ...

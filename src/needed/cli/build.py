@@ -1,0 +1,301 @@
+"""`needed build`: from programs to an image, written where it is wanted."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from needed.cli.console import Progress, shown, write
+from needed.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from needed.image.build import Configuration, Image
+    from needed.image.reference import Reference
+    from needed.output.destination import Destination
+    from needed.pipeline import Plan
+    from needed.rootfs import Addition
+
+_EPILOG = """\
+A DESTINATION is oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, tar:FILE,
+dir:DIR, docker-daemon:NAME:TAG or containers-storage:NAME:TAG; a FILE of - is
+standard output. Without one an archive NAME.tar is written, which docker load,
+podman load and skopeo read.
+
+examples:
+  needed build /bin/bash /bin/ls -t ls --load && docker run --rm ls ls -al
+  needed build ./server -t server --expose 8080 -o oci:images:server
+  needed build curl --root /srv/debian-arm64 -o docker-archive:curl.tar
+  needed build bash -n            # what would go in, and why
+"""
+
+
+def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from argparse import RawDescriptionHelpFormatter
+
+    parser = verbs.add_parser(
+        "build",
+        help="build an image of programs and what they need to start",
+        description="Builds an image of the programs and what the dynamic loader needs to start them.",
+        epilog=_EPILOG,
+        formatter_class=RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    option = parser.add_argument
+    option("programs", nargs="*", metavar="PROGRAM", help="a path, or a name on the root's PATH")
+    option("-t", "--tag", metavar="NAME[:TAG]", help="the image's name (default: the first program's)")
+    option("-o", "--output", action="append", metavar="DESTINATION", help="where to; may be given again")
+    option("--load", action="store_true", help="put it into the engine that answers, Docker or Podman")
+    option("--root", default="/", metavar="DIR", help="take everything from this tree (default /)")
+    option("--empty", action="store_true", help="no program: an image without a file, or with --add only")
+    option("--add", action="append", default=[], metavar="SRC[:DEST]", help="a further file or folder of the root")
+    option("--library-path", metavar="DIRS", help="resolve with LD_LIBRARY_PATH set to DIRS, and set it in the image")
+    option("--compression", default="gzip", metavar="KIND", help="none, gzip[:1-12], zstd[:1-22] (default gzip)")
+    option("--platform", default="", metavar="OS/ARCH", help="refuse programs that are for another one")
+    words = parser.add_argument_group("configuration, in Docker's words")
+    option = words.add_argument
+    option("--entrypoint", metavar="WORDS", help='as words or a JSON list; "" for none')
+    option("--cmd", metavar="WORDS", help='as words or a JSON list; "" for none')
+    option("--env", action="append", default=[], metavar="NAME=VALUE")
+    option("--workdir", default="", metavar="DIR")
+    option("--user", default="65532:65532", metavar="UID[:GID]", help="default 65532:65532, nobody's")
+    option("--expose", action="append", default=[], metavar="PORT[/PROTO]")
+    option("--label", action="append", default=[], metavar="NAME=VALUE")
+    option("--volume", action="append", default=[], metavar="DIR")
+    option("--stop-signal", default="", metavar="SIGNAL")
+    shape = parser.add_argument_group("what is printed")
+    shape.add_argument("-n", "--dry-run", action="store_true", help="show the files and the reasons, write nothing")
+    shape.add_argument("-q", "--quiet", action="store_true", help="only NAME@DIGEST, on standard output")
+    shape.add_argument("--json", action="store_true", help="an object on standard output")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from needed.image.codec import parse_compression
+    from needed.image.reference import default_name, parse_reference
+    from needed.output.destination import parse_destination
+    from needed.pipeline import default_configuration, plan
+    from needed.root import DirectoryRoot
+
+    if bool(arguments.programs) == arguments.empty:
+        problem = "--empty is for no program at all" if arguments.programs else "no program was named"
+        raise UsageError(problem, hints=["needed build /bin/bash /bin/ls -t ls", "needed build --empty -t empty"])
+    codec = parse_compression(arguments.compression)
+    reference = parse_reference(arguments.tag or (default_name(arguments.programs[0]) if arguments.programs else "empty"))
+    given, told = _configuration(arguments)
+    destinations = [parse_destination(text) for text in arguments.output or ()]
+    if not destinations and not arguments.load:
+        destinations = [parse_destination(f"docker-archive:{reference.name.rpartition('/')[2]}.tar")]
+
+    programs = [_inside(program, arguments.root) for program in arguments.programs]
+    additions = [_addition(text, arguments.root) for text in arguments.add]
+    library_path = _library_path(arguments)
+    planned = plan(DirectoryRoot(arguments.root), programs, additions, library_path, arguments.platform)
+    if arguments.dry_run:
+        _show_plan(planned, as_json=arguments.json)
+        return 0
+    configuration = default_configuration(planned.requested, given, told=told)
+    if arguments.load:
+        destinations.append(_engine(reference))
+    return _write(arguments, planned, configuration, (codec, reference, destinations))
+
+
+def _write(
+    arguments: argparse.Namespace,
+    planned: Plan,
+    configuration: Configuration,
+    shape: tuple[object, Reference, list[Destination]],
+) -> int:
+    from needed.image.build import build_image
+    from needed.image.codec import Codec
+    from needed.image.layer import Packing
+    from needed.output.destination import write_image
+    from needed.output.spool import SpoolStore
+
+    codec, reference, destinations = shape
+    assert isinstance(codec, Codec)
+    _stop_on_sigterm()
+    progress = Progress(sys.stderr) if not arguments.quiet and sys.stderr.isatty() else None
+    packing = Packing(codec, None, progress)
+    store = SpoolStore(_folder(destinations[0]))
+    image = build_image(planned.rootfs, planned.platform, configuration, packing, store)
+    if progress:
+        progress.clear()
+    written = [
+        write_image(
+            image, planned.rootfs, destination, reference, docker_host=docker_host(), stdout=sys.stdout.buffer
+        )
+        for destination in destinations
+    ]
+    lines = [f"{item.name}@{item.digest}" for item in written]
+    _report(arguments, image, reference, [str(destination) for destination in destinations], lines)
+    return 0
+
+
+def _report(
+    arguments: argparse.Namespace, image: Image, reference: Reference, places: list[str], lines: list[str]
+) -> None:
+    from needed.report.build import image_object, render_summary
+
+    to_stdout = any(place.endswith(":-") for place in places)
+    if not arguments.quiet and not arguments.json:
+        for line in render_summary(image, str(reference), places):
+            write(shown(line), sys.stderr)
+    if arguments.json:
+        import json
+
+        pairs = [{"destination": place, "name": line} for place, line in zip(places, lines, strict=True)]
+        found = image_object(image, str(reference), pairs)
+        write(json.dumps(found, indent=2), sys.stderr if to_stdout else sys.stdout)
+    elif not to_stdout:
+        for line in dict.fromkeys(lines):
+            write(line)
+
+
+def _show_plan(planned: Plan, *, as_json: bool) -> None:
+    from needed.report.build import files_object, render_files
+
+    if as_json:
+        import json
+
+        write(json.dumps({"platform": str(planned.platform), "files": files_object(planned.rootfs)}, indent=2))
+        return
+    for line in render_files(planned.rootfs):
+        write(shown(line))
+
+
+def docker_host() -> str:
+    """The engine's address, as Docker's own command finds it."""
+    return os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+
+
+def _engine(reference: Reference) -> Destination:
+    """The engine that answers: Docker's socket first, then podman."""
+    from needed.errors import EngineError
+    from needed.output.containers_storage import find_podman
+    from needed.output.destination import parse_destination
+    from needed.output.docker_daemon import answers
+
+    if answers(docker_host()):
+        return parse_destination(f"docker-daemon:{reference}")
+    if not os.environ.get("DOCKER_HOST") and find_podman():
+        return parse_destination(f"containers-storage:{reference}")
+    raise EngineError(
+        f"no container engine answers at {docker_host()}",
+        hints=["start Docker, or name its socket: DOCKER_HOST=unix:///path/docker.sock",
+               "without an engine: leave out --load, and the image is written as an archive"],
+    )  # fmt: skip
+
+
+def _configuration(arguments: argparse.Namespace) -> tuple[Configuration, frozenset[str]]:
+    from needed.image.build import Configuration
+
+    told = frozenset(name for name in ("entrypoint", "cmd") if getattr(arguments, name) is not None)
+    for option in ("env", "label"):
+        for text in getattr(arguments, option):
+            if not text.partition("=")[0] or "=" not in text:
+                raise UsageError(f"--{option} {text}: expected NAME=VALUE", hints=[f"--{option} NAME=VALUE"])
+    env = list(arguments.env)
+    if arguments.library_path and not any(item.startswith("LD_LIBRARY_PATH=") for item in env):
+        env.append("LD_LIBRARY_PATH=" + ":".join(_library_path(arguments)))
+    for option in ("workdir", "volume"):
+        for text in [arguments.workdir] if option == "workdir" else arguments.volume:
+            if text and not text.startswith("/"):
+                raise UsageError(f"--{option} {text}: expected an absolute path", hints=[f"--{option} /{text}"])
+    if arguments.user.strip() != arguments.user or not arguments.user:
+        raise UsageError(f"--user {arguments.user!r}: expected UID[:GID]", hints=["--user 65532:65532"])
+    labels = tuple((name, text) for name, _, text in (item.partition("=") for item in arguments.label))
+    return Configuration(
+        _words("entrypoint", arguments.entrypoint),
+        _words("cmd", arguments.cmd),
+        tuple(env),
+        arguments.workdir,
+        arguments.user,
+        tuple(_port(text) for text in arguments.expose),
+        labels,
+        tuple(arguments.volume),
+        arguments.stop_signal,
+        _source_date_epoch(),
+    ), told
+
+
+def _words(option: str, text: str | None) -> tuple[str, ...]:
+    if not text:
+        return ()
+    try:
+        if text.startswith("["):
+            import json
+
+            found = json.loads(text)
+            if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+                raise ValueError("not a list of strings")
+            return tuple(found)
+        import shlex
+
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise UsageError(
+            f"--{option} {text}: {error}", hints=[f"--{option} 'a b'", f"""--{option} '["a", "b"]'"""]
+        ) from None
+
+
+def _port(text: str) -> str:
+    number, _, protocol = text.partition("/")
+    if not (number.isascii() and number.isdigit() and 0 < int(number) < 65536) or protocol not in ("", "tcp", "udp", "sctp"):
+        raise UsageError(f"--expose {text}: expected PORT[/PROTOCOL]", hints=["--expose 8080", "--expose 53/udp"])
+    return f"{int(number)}/{protocol or 'tcp'}"
+
+
+def _source_date_epoch() -> int:
+    """reproducible-builds.org, SOURCE_DATE_EPOCH: seconds since 1970, 0 where it is not set."""
+    text = os.environ.get("SOURCE_DATE_EPOCH") or "0"
+    if not (text.isascii() and text.isdigit() and len(text) < 12):
+        raise UsageError(
+            f"SOURCE_DATE_EPOCH={text}: expected seconds since 1970", hints=["export SOURCE_DATE_EPOCH=$(date +%s)"]
+        )
+    return int(text)
+
+
+def _library_path(arguments: argparse.Namespace) -> tuple[str, ...]:
+    text = (arguments.library_path or "").replace(";", ":")
+    found = tuple(item for item in text.split(":") if item)
+    for item in found:
+        if not item.startswith("/"):
+            raise UsageError(f"--library-path {item}: expected absolute paths", hints=[f"--library-path {os.path.abspath(item)}"])
+    return found
+
+
+def _inside(path: str, root: str) -> str:
+    """A path of the command line as a path inside the root: relative ones are this folder's where the root is `/`."""
+    return os.path.abspath(path) if root == "/" and "/" in path else path
+
+
+def _addition(text: str, root: str) -> Addition:
+    from needed.rootfs import Addition
+
+    there = os.path.lexists(os.path.join(root, text.lstrip("/")) if root != "/" else text)
+    source, _, destination = (text, "", "") if there else text.rpartition(":") if ":" in text else (text, "", "")
+    inside = os.path.abspath(source) if root == "/" else os.path.normpath("/" + source)
+    if destination and not destination.startswith("/"):
+        raise UsageError(f"--add {text}: expected an absolute destination", hints=[f"--add {source}:/{destination}"])
+    return Addition(inside, destination.rstrip("/") or inside)
+
+
+def _folder(destination: Destination) -> str:
+    """Where a large layer waits: beside its destination, so that moving it there is cheap and one disk can be full."""
+    if destination.transport in ("docker-daemon", "containers-storage") or destination.path == "-":
+        return os.environ.get("TMPDIR") or "/tmp"  # noqa: S108  (unnamed files only)
+    folder = os.path.dirname(os.path.abspath(destination.path))
+    return folder
+
+
+def _stop_on_sigterm() -> None:
+    """End as from an exception, so that what was begun is removed."""
+    import signal
+
+    def stop(_number: int, _frame: object) -> None:
+        raise SystemExit(143)
+
+    signal.signal(signal.SIGTERM, stop)

@@ -1,0 +1,77 @@
+"""What goes to the terminal: colour, escapes, errors. Colour only on a terminal, and not with NO_COLOR."""
+
+from __future__ import annotations
+
+import os
+import sys
+from time import monotonic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from needed.errors import NeededError
+
+
+def shown(text: str) -> str:
+    """`text` with control characters and undecodable bytes escaped, so that a name cannot steer the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter
+        if letter.isprintable()
+        else f"\\x{ord(letter) - 0xDC00:02x}"
+        if 0xDC80 <= ord(letter) <= 0xDCFF
+        else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )
+
+
+def write(text: str, stream: TextIO | None = None) -> None:
+    """A line in UTF-8, on any locale."""
+    out = sys.stdout if stream is None else stream
+    try:
+        out.write(text + "\n")
+    except UnicodeEncodeError:
+        out.write(text.encode("ascii", "backslashreplace").decode("ascii") + "\n")
+
+
+def print_error(error: NeededError, *, as_json: bool) -> None:
+    """The sentence, what belongs to it, and the hints, on standard error; an object with `as_json`."""
+    if as_json:
+        import json
+
+        found = {"kind": error.kind, "message": error.message, "details": error.details, "hints": error.hints}
+        write(json.dumps({"error": found | {"exit_code": error.exit_code}}), sys.stderr)
+        return
+    red, cyan, plain = ("\033[31m", "\033[36m", "\033[0m") if colour(sys.stderr) else ("", "", "")
+    write(f"{red}error:{plain} {shown(error.message)}", sys.stderr)
+    for detail in error.details:
+        write(f"  {shown(detail)}", sys.stderr)
+    for hint in error.hints:
+        write(f"{cyan}hint:{plain} {shown(hint)}", sys.stderr)
+
+
+def colour(stream: TextIO) -> bool:
+    """Whether `stream` is a terminal that wants colour (no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+class Progress:
+    """One line on a terminal that says how far a long packing is; silent for the first half second."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream, self.next, self.shown = stream, monotonic() + 0.5, False
+
+    def __call__(self, done: int, total: int) -> None:
+        now = monotonic()
+        if now >= self.next:
+            self.next, self.shown = now + 0.1, True
+            self.stream.write(f"\rpacking {done / 1e6:,.0f} of {total / 1e6:,.0f} MB ")
+            self.stream.flush()
+
+    def clear(self) -> None:
+        """Leave the line as if nothing had stood there."""
+        if self.shown:
+            self.stream.write("\r\033[K")
+            self.stream.flush()

@@ -1,0 +1,139 @@
+"""`needed inspect`: what people look up with `file` and `readelf -d`, without running anything."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from needed.elf import parse_elf
+from needed.elf.provenance import parse_provenance
+from needed.errors import NeededError, ReadError, SourceError
+from needed.report.inspect import printable, render_object, render_text
+from needed.report.readelf import dynamic_rows, render_dynamic
+from needed.root import DirectoryRoot, Walker
+from needed.value import value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from needed.elf import ElfFile
+    from needed.elf.provenance import Provenance
+    from needed.root import Entry
+
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_EXAMPLES = """\
+examples:
+  needed inspect /usr/bin/git
+  needed inspect --dynamic /usr/bin/git       the same as readelf -d -W
+  needed inspect --json bin/* | jq '.[].libc'
+  needed inspect --root ./rootfs /usr/bin/python3
+"""
+
+
+@value
+class Inspected:
+    """One file that could be read."""
+
+    name: str
+    elf_file: ElfFile
+    provenance: Provenance
+    entry: Entry
+
+
+def add(subparsers: Subparsers) -> None:
+    """The subcommand's arguments."""
+    parser = subparsers.add_parser(
+        "inspect",
+        help="say what a program or library is and asks for",
+        description="Machine, linkage, C library, interpreter, needed libraries, search paths, language and more.",
+        epilog=_EXAMPLES,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("files", metavar="FILE", nargs="+", help="an ELF file; with --root a path inside DIR")
+    parser.add_argument("--dynamic", action="store_true", help="print the dynamic section as readelf -d -W does")
+    parser.add_argument("--json", action="store_true", help="print a list with one object for each file")
+    parser.add_argument("--root", metavar="DIR", help="look for the files in this directory tree instead of /")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints what can be read, then raises one error for what cannot."""
+    root = DirectoryRoot("/" if arguments.root is None else arguments.root)
+    walker = Walker(root)
+    inspected: list[Inspected] = []
+    problems: list[NeededError] = []
+    for name in arguments.files:
+        try:
+            inspected.append(_inspect(root, walker, name, "/" if arguments.root is not None else None))
+        except (SourceError, ReadError) as error:
+            problems.append(error)
+    if arguments.json:
+        import json
+
+        objects = [_object(item, dynamic=arguments.dynamic) for item in inspected]
+        sys.stdout.write(json.dumps(objects, indent=2) + "\n")
+    else:
+        many = len(arguments.files) > 1
+        sys.stdout.write("".join(_text(item, dynamic=arguments.dynamic, many=many) for item in inspected))
+    if problems:
+        raise _together(problems, len(arguments.files))
+    return 0
+
+
+def _inspect(root: DirectoryRoot, walker: Walker, name: str, base: str | None) -> Inspected:
+    """`base` is the directory that a relative name starts at, None for the working directory."""
+    shown = printable(name)
+    found = walker.find(_absolute(name, base)) if name else None
+    if found is None:
+        raise SourceError(f"{shown}: No such file")
+    if found.entry.kind != "file":
+        what = "Is a directory" if found.entry.kind == "directory" else "Not a regular file"
+        raise SourceError(f"{shown}: {what}")
+    file = root.open(found.path)
+    try:
+        elf_file = parse_elf(file)
+        provenance = parse_provenance(file, elf_file)
+        file.check_unchanged()
+    except SourceError as error:
+        script = file.read_at(0, 2) == b"#!"
+        hints = ["inspect the interpreter that its first line names"] if script else error.hints
+        raise SourceError(f"{shown}: {'a script, ' * script}{error.message}", hints=hints) from None
+    finally:
+        file.close()
+    return Inspected(name, elf_file, provenance, found.entry)
+
+
+def _absolute(name: str, base: str | None) -> str:
+    # Not normalised: after a symlink, `..` is the parent of where the link leads, which the walker knows.
+    if name.startswith("/"):
+        return name
+    try:
+        return f"{os.getcwdb().decode('utf-8', 'surrogateescape') if base is None else base}/{name}"
+    except OSError:
+        raise SourceError(f"{printable(name)}: the working directory is gone") from None
+
+
+def _text(item: Inspected, *, dynamic: bool, many: bool) -> str:
+    if dynamic:
+        return (f"\nFile: {printable(item.name)}\n" if many else "") + render_dynamic(item.elf_file)
+    return render_text(item.name, item.elf_file, item.provenance, item.entry)
+
+
+def _object(item: Inspected, *, dynamic: bool) -> dict[str, object]:
+    found = render_object(item.name, item.elf_file, item.provenance, item.entry)
+    if dynamic:
+        keys = ("name", "tag", "value", "text")
+        found["dynamic"] = [dict(zip(keys, row, strict=True)) for row in dynamic_rows(item.elf_file)]
+    return found
+
+
+def _together(problems: list[NeededError], files: int) -> NeededError:
+    """One error for all: of ReadError if each was that, else of SourceError."""
+    if len(problems) == 1:
+        return problems[0]
+    kind = ReadError if all(isinstance(problem, ReadError) for problem in problems) else SourceError
+    hints = dict.fromkeys(hint for problem in problems for hint in problem.hints)
+    message = f"{len(problems)} of {files} files cannot be inspected"
+    return kind(message, details=[problem.message for problem in problems], hints=hints)

@@ -1,0 +1,77 @@
+"""`needed ldd`: what `ldd` prints, for any machine, inside a root, without running anything."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from needed.cli.console import shown, write
+from needed.errors import ElfError, SourceError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from needed.closure import LoadList
+
+
+def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser(
+        "ldd",
+        help="print the libraries that a program loads, without running it",
+        description="Prints what ldd prints, for programs of any machine, inside any root, and runs nothing.",
+        epilog="Exit status: 0, or 1 if a file is not a dynamic executable or not there, as ldd has it.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("programs", nargs="+", metavar="PROGRAM", help="a path, or a name on the root's PATH")
+    parser.add_argument("--root", default="/", metavar="DIR", help="the tree to look in (default /)")
+    parser.add_argument("--library-path", metavar="DIRS", help="resolve with LD_LIBRARY_PATH set to DIRS")
+    parser.add_argument("--tree", action="store_true", help="as a tree: who needs what")
+    parser.add_argument("--json", action="store_true", help="as JSON: load order, needs, and every place searched")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from needed.loader import Resolver
+    from needed.root import DirectoryRoot
+
+    directories = tuple((arguments.library_path or "").replace(";", ":").split(":")) if arguments.library_path else ()
+    resolver = Resolver(DirectoryRoot(arguments.root), directories)
+    status, objects = 0, []
+    for program in arguments.programs:
+        if len(arguments.programs) > 1 and not arguments.json:
+            write(f"{shown(program)}:")
+        try:
+            named = os.path.abspath(program) if arguments.root == "/" and "/" in program else program  # noqa: PTH100
+            load_list = resolver.load_list(resolver.find_program(named))
+        except SourceError as error:
+            status = 1
+            there = not error.message.endswith(("no such file", "on the PATH of the root"))
+            what = "not a dynamic executable" if there and not isinstance(error, ElfError) else error.message
+            if arguments.json:
+                objects.append({"program": program, "error": error.message})
+            elif what == "not a dynamic executable" and "a directory" not in error.message:
+                write(f"\t{what}")
+            else:
+                sys.stdout.flush()
+                write(f"needed ldd: {shown(error.message)}", sys.stderr)
+            continue
+        from needed.report import ldd as report
+
+        status |= load_list.program.elf.linkage == "static"
+        if arguments.json:
+            objects.append(report.ldd_object(load_list))
+        else:
+            _print(load_list, tree=arguments.tree)
+    if arguments.json:
+        import json
+
+        write(json.dumps(objects, indent=2))
+    return status
+
+
+def _print(load_list: LoadList, *, tree: bool) -> None:
+    from needed.report import ldd as report
+
+    for line in report.render_tree(load_list) if tree else report.render_ldd(load_list):
+        write(("\t" if line.startswith("\t") else "") + shown(line.removeprefix("\t")))

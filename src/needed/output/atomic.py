@@ -1,0 +1,122 @@
+"""A file appears under its name whole, or the name keeps what it had: open(2) O_TMPFILE, linkat(2), rename(2).
+
+A killed run leaves no temporary, except between link and rename, or where the file system has no O_TMPFILE; these are
+named `.needed-…` and `output.oci_layout` cleans them up in its own folders.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from needed.errors import OutputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+TEMPORARY = ".needed-"
+_NO_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)  # EISDIR: kernels before O_TMPFILE
+
+_HINTS = {
+    errno.EACCES: "choose a place that you may write to",
+    errno.EPERM: "choose a place that you may write to",
+    errno.EROFS: "choose a place on a file system that is not read-only",
+    errno.ENOENT: "create the directory first: mkdir -p DIR",
+    errno.ENOTDIR: "a part of the path is a file: choose another path",
+    errno.EISDIR: "name a file in it",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+
+
+def write_atomically(path: str, chunks: Iterable[bytes], *, size: int | None = None) -> None:
+    """`chunks` as the file `path`, mode 0666 less the umask, on disk when this returns. `size` is told on a full disk.
+
+    Through a symlink its target is replaced; a device or a pipe is written to. Raises OutputError; what `chunks`
+    raises passes through, and `path` is then as it was.
+    """
+    target = os.path.realpath(path) if os.path.islink(path) else path
+    try:
+        kind = stat.S_IFMT(os.stat(target).st_mode) if os.path.lexists(target) else stat.S_IFREG
+        if kind == stat.S_IFDIR:
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if kind != stat.S_IFREG:
+            _write_special(target, chunks)
+            return
+        folder, name = os.path.split(target)
+        directory = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            replace_file(directory, name, chunks)
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise
+        raise unwritable(path, error, size) from None
+
+
+def replace_file(directory: int, name: str, chunks: Iterable[bytes]) -> None:
+    """`chunks` as `name` in the open `directory`, which the caller syncs. Raises OSError."""
+    temporary = f"{TEMPORARY}{os.urandom(8).hex()}"
+    descriptor, linked = _open_unnamed(directory, temporary)
+    try:
+        for chunk in chunks:
+            write_all(descriptor, chunk)
+        os.fsync(descriptor)
+        if not linked:
+            # Both flags of linkat(2): src_dir_fd makes Python call it, follow_symlinks sets AT_SYMLINK_FOLLOW.
+            source = f"/proc/self/fd/{descriptor}"
+            linked = True  # before the call: an interrupt right after it must not leave the name
+            os.link(source, temporary, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=True)
+        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+        linked = False
+    finally:
+        os.close(descriptor)
+        if linked:
+            _remove(directory, temporary)
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Every byte, however few write(2) takes at once. Raises OSError."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def unwritable(path: str, error: OSError, size: int | None = None) -> OutputError:
+    """The sentence for an OSError met while writing `path`."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        needed = f": {size} bytes are needed" if size is not None else ""
+        return OutputError(f"{path}: no space is left{needed}", hints=["free some space, or choose another disk"])
+    hint = _HINTS.get(error.errno or 0)
+    return OutputError(f"{path}: cannot be written: {error.strerror}", hints=[hint] if hint else [])
+
+
+def _open_unnamed(directory: int, temporary: str) -> tuple[int, bool]:
+    """A new file in `directory`, and whether it has the name `temporary` there."""
+    flags = os.O_WRONLY | os.O_CLOEXEC
+    if os.path.exists("/proc/self/fd"):  # without it an unnamed file can never get a name
+        try:
+            return os.open(".", flags | os.O_TMPFILE, 0o666, dir_fd=directory), False
+        except OSError as error:
+            if error.errno not in _NO_TMPFILE:
+                raise
+    return os.open(temporary, flags | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=directory), True
+
+
+def _remove(directory: int, name: str) -> None:
+    try:
+        os.unlink(name, dir_fd=directory)
+    except FileNotFoundError:
+        return
+
+
+def _write_special(path: str, chunks: Iterable[bytes]) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        for chunk in chunks:
+            write_all(descriptor, chunk)
+    finally:
+        os.close(descriptor)

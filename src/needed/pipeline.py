@@ -1,0 +1,130 @@
+"""The calls in a row: from programs of a root to a plan of what ships, and what the image says about running it.
+
+For the README and the command; each call is public by itself. Raises once, with all that is missing.
+"""
+
+from __future__ import annotations
+
+from needed.closure import Closure
+from needed.errors import MachineError, MissingError, UsageError
+from needed.image.build import Configuration
+from needed.image.model import Platform, parse_platform
+from needed.loader import Resolver
+from needed.rootfs import Rootfs, assemble
+from needed.value import replace, value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from needed.root import Root
+    from needed.rootfs import Addition
+
+# The platform of an image without a program, unless told otherwise: the same on every machine.
+DEFAULT_PLATFORM = Platform("linux", "amd64")
+
+
+@value
+class Plan:
+    """What ships and why. `requested` are the programs' paths in the order of the request."""
+
+    closure: Closure
+    rootfs: Rootfs
+    platform: Platform
+    requested: tuple[str, ...]
+
+
+def plan(
+    root: Root,
+    programs: Iterable[str],
+    additions: Iterable[Addition] = (),
+    library_path: tuple[str, ...] = (),
+    platform: str = "",
+) -> Plan:
+    """Resolve and assemble. Raises MissingError, MachineError, SourceError, UsageError; ReadError if a file forbids it.
+
+    `platform` in "linux/arm64" form is what the programs must be for; it decides where there is no program.
+    """
+    closure = Resolver(root, library_path).resolve(programs)
+    shared = [item.path for item in closure.programs if item.program.elf.linkage in ("shared object", "relocatable")
+              and item.program.elf.interpreter is None]  # fmt: skip
+    if shared:
+        raise UsageError(
+            f"{shared[0]}: is a library or an object file, not a program",
+            hints=[f"take it along beside a program with --add {shared[0]}"],
+        )
+    check_complete(closure)
+    chosen = _platform(closure, platform)
+    requested = [item for item in (*closure.scripts, *closure.programs) if item.reason.kind == "requested"]
+    return Plan(closure, assemble(root, closure, additions), chosen, tuple(item.path for item in requested))
+
+
+def default_configuration(paths: tuple[str, ...], given: Configuration, *, told: frozenset[str]) -> Configuration:
+    """`given` with what follows from the programs: of one the entrypoint; of several the first as command and a PATH.
+
+    `told` are the fields that the user set and that stay as they are, empty ones too.
+    """
+    if len(paths) == 1 and not told & {"entrypoint", "cmd"}:
+        return replace(given, entrypoint=paths)
+    if len(paths) == 1 and "entrypoint" not in told:
+        return replace(given, entrypoint=paths)
+    if len(paths) > 1:
+        if not told & {"entrypoint", "cmd"}:
+            given = replace(given, cmd=paths[:1])
+        if not any(item.startswith("PATH=") for item in given.env):
+            folders = dict.fromkeys(path.rpartition("/")[0] or "/" for path in paths)
+            given = replace(given, env=(*given.env, "PATH=" + ":".join(folders)))
+    return given
+
+
+def check_complete(closure: Closure) -> None:
+    """Raise MissingError, with every place searched in order, if a program could not start."""
+    lines = list(_missing(closure))
+    if not lines:
+        return
+    names = dict.fromkeys(need.name for need in closure.missing)
+    names |= dict.fromkeys(item.missing_interpreter for item in closure.programs if item.missing_interpreter)
+    raise MissingError(
+        f"nowhere in the root: {', '.join(str(name) for name in names)}",
+        details=lines,
+        hints=[
+            "install the package that has it, or name the tree that has it with --root",
+            "a folder that the program is told with LD_LIBRARY_PATH is named with --library-path DIR",
+        ],
+    )
+
+
+def _missing(closure: Closure) -> Iterator[str]:
+    for program in closure.programs:
+        if program.missing_interpreter:
+            yield f"{program.missing_interpreter}, the interpreter of {program.path}"
+        for need in program.missing:
+            yield f"{need.name}, needed by {need.needed_by}; searched in this order:"
+            for attempt in need.attempts:
+                yield f"  {attempt.path}: {attempt.outcome} ({attempt.rule})"
+
+
+def _platform(closure: Closure, asked: str) -> Platform:
+    wanted = parse_platform(asked) if asked else None
+    machines = {item.machine.name: item for item in reversed(closure.programs)}
+    if len({item.machine.platform for item in machines.values()}) > 1:
+        raise MachineError(
+            "programs of different machines in one image: "
+            + ", ".join(f"{item.path} is for {name}" for name, item in sorted(machines.items())),
+            hints=["build one image for each machine"],
+        )
+    if not machines:
+        return wanted or DEFAULT_PLATFORM
+    name, program = next(iter(machines.items()))
+    if program.machine.platform is None:
+        raise MachineError(f"{program.path}: is for {name}, which no image platform stands for")
+    found = parse_platform(program.machine.platform)
+    if wanted and (wanted.os, wanted.architecture, wanted.variant or found.variant) != (
+        found.os,
+        found.architecture,
+        found.variant,
+    ):
+        raise MachineError(
+            f"{program.path}: is for {found}, and {wanted} was asked for", hints=[f"leave out --platform {wanted}"]
+        )
+    return found

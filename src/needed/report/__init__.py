@@ -1,0 +1,1 @@
+"""Values to text and to JSON-able objects. Pure: nothing here reads, writes or decides."""

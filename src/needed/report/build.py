@@ -1,0 +1,74 @@
+"""What went into an image: a table for people, an object for programs, the files with their reasons."""
+
+from __future__ import annotations
+
+from needed.rootfs import Directory, File, Symlink
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from needed.image.build import Image
+    from needed.rootfs import Rootfs
+
+
+def render_summary(image: Image, name: str, written: list[str]) -> Iterator[str]:
+    """Files, bytes, compressed bytes and digest, a line each."""
+    yield f"image       {name}  {image.platform}"
+    yield f"files       {image.files:,}"
+    yield f"bytes       {image.content_size:,}"
+    kind = image.layers[0].descriptor.media_type.rpartition("+")[2]
+    yield f"compressed  {image.layers[0].descriptor.size:,}" + (f" ({kind})" if "tar" not in kind else " (not at all)")
+    yield f"digest      {image.manifest.digest}"
+    for place in written:
+        yield f"written to  {place}"
+
+
+def render_files(rootfs: Rootfs) -> Iterator[str]:
+    """A line for each path: size or link, path, reasons."""
+    for path, entry in rootfs.entries.items():
+        why = "; ".join(str(reason) for reason in rootfs.reasons[path]) or "folder on the way"
+        match entry:
+            case File():
+                yield f"{entry.size:>12,}  {path}  ({why})"
+            case Symlink():
+                yield f"{'link':>12}  {path} -> {entry.target}  ({why})"
+            case Directory():
+                yield f"{'folder':>12}  {path}  ({why})"
+    yield f"{rootfs.size:>12,}  bytes in {rootfs.files} files"
+
+
+def files_object(rootfs: Rootfs) -> list[dict[str, object]]:
+    """The same for `--json`."""
+    found: list[dict[str, object]] = []
+    for path, entry in rootfs.entries.items():
+        item: dict[str, object] = {"path": path, "kind": type(entry).__name__.lower()}
+        match entry:
+            case File():
+                item |= {"size": entry.size, "mode": f"{entry.mode:04o}"}
+            case Symlink():
+                item |= {"target": entry.target}
+            case Directory():
+                item |= {"mode": f"{entry.mode:04o}"}
+        reasons = [{"kind": reason.kind, "subject": reason.subject} for reason in rootfs.reasons[path]]
+        found.append(item | {"reasons": reasons})
+    return found
+
+
+def image_object(image: Image, name: str, written: list[dict[str, str]]) -> dict[str, object]:
+    """The image for `--json`."""
+    layer = image.layers[0]
+    return {
+        "name": name,
+        "platform": str(image.platform),
+        "files": image.files,
+        "bytes": image.content_size,
+        "compressed_bytes": layer.descriptor.size,
+        "digest": image.manifest.digest,
+        "config_digest": image.config.digest,
+        "layers": [
+            {"digest": item.descriptor.digest, "size": item.descriptor.size, "diff_id": item.diff_id}
+            for item in image.layers
+        ],
+        "written": written,
+    }

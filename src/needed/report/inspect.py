@@ -1,0 +1,90 @@
+"""What `needed inspect` says of one file: text for people, an object for programs. Opens and prints nothing."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from needed.elf import ElfFile
+    from needed.elf.provenance import Provenance
+    from needed.root import Entry
+
+_WIDTH = 13  # the longest label and two spaces
+_LANGUAGES = {"go": "Go", "rust": "Rust"}
+ET_CORE = 4
+
+
+def render_text(name: str, elf_file: ElfFile, provenance: Provenance, entry: Entry) -> str:
+    """The file's name and a line for each thing that there is to say, ended by a newline."""
+    rows = [
+        ("machine", elf_file.machine.name),
+        ("linkage", _linkage(elf_file)),
+        ("C library", _libc(provenance)),
+        ("interpreter", elf_file.interpreter),
+        ("needed", ", ".join(elf_file.needed) or None),
+        ("filter", ", ".join(item.name for item in elf_file.dependencies if item.tag != "NEEDED") or None),
+        ("soname", elf_file.soname),
+        ("rpath", elf_file.rpath),
+        ("runpath", elf_file.runpath),
+        ("language", _language(provenance)),
+        ("stripped", {True: "yes", False: "no", None: "unknown (damaged section headers)"}[provenance.stripped]),
+        ("setuid", "yes" if entry.mode & 0o4000 else None),
+        ("setgid", "yes" if entry.mode & 0o2000 else None),
+    ]
+    lines = [f"  {label:{_WIDTH}}{printable(words)}\n" for label, words in rows if words is not None]
+    return "".join((printable(name) + "\n", *lines))
+
+
+def render_object(name: str, elf_file: ElfFile, provenance: Provenance, entry: Entry) -> dict[str, object]:
+    """The same as a JSON object. Its keys are always there; null stands for what the file does not have."""
+    return {
+        "file": name,
+        "size": entry.size,
+        "machine": elf_file.machine.name,
+        "platform": elf_file.machine.platform,
+        "linkage": _linkage(elf_file),
+        "libc": _named(provenance.libc, provenance.libc_version),
+        "interpreter": elf_file.interpreter,
+        "needed": list(elf_file.needed),
+        "soname": elf_file.soname,
+        "rpath": elf_file.rpath,
+        "runpath": elf_file.runpath,
+        "language": _named(provenance.language, provenance.language_version),
+        "stripped": provenance.stripped,
+        "setuid": bool(entry.mode & 0o4000),
+        "setgid": bool(entry.mode & 0o2000),
+    }
+
+
+def printable(text: str) -> str:
+    """`text`, escaping what a terminal would obey or cannot show: `\\x1b`, `\\n`, and bytes that are no UTF-8."""
+    return text if text.isprintable() else "".join(map(_escape, text))
+
+
+def _escape(character: str) -> str:
+    if character.isprintable():
+        return character
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8 (PEP 383)
+        return f"\\x{code - 0xDC00:02x}"
+    return ascii(character)[1:-1]
+
+
+def _named(name: str | None, version: str | None) -> dict[str, str | None] | None:
+    return None if name is None else {"name": name, "version": version}
+
+
+def _linkage(elf_file: ElfFile) -> str:
+    return "core" if elf_file.e_type == ET_CORE else elf_file.linkage
+
+
+def _libc(provenance: Provenance) -> str:
+    if provenance.libc is None:
+        return "none"
+    version = provenance.libc_version
+    return provenance.libc if version is None else f"{provenance.libc} {version} or newer"
+
+
+def _language(provenance: Provenance) -> str | None:
+    if provenance.language is None:
+        return None
+    return " ".join(filter(None, (_LANGUAGES[provenance.language], provenance.language_version)))

@@ -1,0 +1,74 @@
+"""A load list as `ldd` prints it, as a tree, and as an object."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from needed.closure import LoadList, Need
+
+
+def render_ldd(load_list: LoadList) -> Iterator[str]:
+    """The lines of `ldd`, in the loader's order, without addresses and without the kernel's vDSO."""
+    elf = load_list.program.elf
+    if elf.linkage == "static":
+        yield "\tnot a dynamic executable"
+        return
+    if load_list.missing_interpreter is not None:
+        yield f"\t{load_list.missing_interpreter} => not found"
+        return
+    if not load_list.needs and elf.interpreter is None:
+        yield "\tstatically linked"
+        return
+    names = {need.path: need.name for need in reversed(load_list.needs)}
+    for need in load_list.missing:
+        yield f"\t{need.name} => not found"
+    for item in load_list.objects[1:]:
+        name = names.get(item.path, item.path)
+        yield f"\t{item.path}" if item == load_list.interpreter or name == item.path else f"\t{name} => {item.path}"
+
+
+def render_tree(load_list: LoadList) -> Iterator[str]:
+    """The program, and under each object what it asks for; what was shown already is marked and not repeated."""
+    yield load_list.path
+    needs: dict[str, list[Need]] = {}
+    for need in load_list.needs:
+        needs.setdefault(need.needed_by, []).append(need)
+    shown: set[str] = set()
+    stack = [(need, "") for need in reversed(needs.get(load_list.path, []))]
+    last = {id(group[-1]) for group in needs.values()}
+    while stack:
+        need, indent = stack.pop()
+        end = id(need) in last
+        where = "not found" if need.path is None else need.path
+        via = f" [{need.via}]" if need.via not in ("already loaded", "") else ""
+        children = needs.get(need.path or "", [])
+        again = " (shown above)" if need.path in shown and children else ""
+        yield f"{indent}{'└── ' if end else '├── '}{need.name} => {where}{via}{again}"
+        if need.path is not None and need.path not in shown:
+            shown.add(need.path)
+            stack += [(child, indent + ("    " if end else "│   ")) for child in reversed(children)]
+
+
+def ldd_object(load_list: LoadList) -> dict[str, object]:
+    """The load list for `--json`: objects in load order, needs with every place searched."""
+    return {
+        "program": load_list.path,
+        "machine": load_list.machine.name,
+        "linkage": load_list.program.elf.linkage,
+        "interpreter": load_list.program.elf.interpreter,
+        "interpreter_found": load_list.interpreter.path if load_list.interpreter else None,
+        "objects": [{"path": item.path, "file": item.found.path} for item in load_list.objects],
+        "needs": [
+            {
+                "name": need.name,
+                "needed_by": need.needed_by,
+                "path": need.path,
+                "via": need.via,
+                "searched": [{"path": a.path, "rule": a.rule, "outcome": a.outcome} for a in need.attempts],
+            }
+            for need in load_list.needs
+        ],
+        "missing": [need.name for need in load_list.missing],
+    }

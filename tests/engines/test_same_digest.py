@@ -1,0 +1,130 @@
+"""One digest, whoever builds: root or not, any umask, any Python that is installed here."""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.engines.engines import remove_tree, run, short_folder
+
+PROJECT = Path(__file__).parents[2]
+PROGRAMS = ("/bin/bash", "/bin/ls")
+NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
+VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
+
+
+@dataclass(frozen=True)
+class Installation:
+    """The project in a folder of its own, for one Python."""
+
+    python: str
+    packages: Path
+
+    def build(self, *, umask: int = 0o022, before: tuple[str, ...] = (), **environment: str) -> str:
+        """The line that `needed build` prints."""
+        folder = short_folder()
+        folder.chmod(0o777)
+        try:
+            result = subprocess.run(
+                [*before, self.python, str(self.packages / "bin/needed"), "build", *PROGRAMS, "-t", "same"],
+                cwd=folder,
+                env={"PATH": os.environ["PATH"], "PYTHONPATH": str(self.packages), "HOME": str(folder), **environment},
+                umask=umask,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+        finally:
+            shutil.rmtree(folder)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.startswith("same@sha256:")
+        return result.stdout
+
+
+def version_of(python: str, *before: str) -> str:
+    """"3.12", or "" where it cannot be run (so) or is too old."""
+    try:
+        result = subprocess.run(
+            [*before, python, "-c", VERSION], capture_output=True, text=True, cwd="/", timeout=60, check=False
+        )
+    except OSError:
+        return ""
+    version = result.stdout.strip()
+    return version if result.returncode == 0 and tuple(map(int, version.split("."))) >= (3, 11) else ""
+
+
+def pythons() -> dict[str, str]:
+    """One interpreter per version that is installed here, the running one among them."""
+    named = [shutil.which(f"python3.{minor}") or "" for minor in range(11, 15)]
+    managed = sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/3.*/bin/python3")))
+    found: dict[str, str] = {}
+    for python in (os.path.realpath(sys.executable), *filter(None, named), *managed, "/usr/bin/python3"):
+        found.setdefault(version_of(python), python)
+    found.pop("", None)
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A folder that everybody may enter, unlike pytest's."""
+    made = short_folder()
+    made.chmod(0o755)
+    yield made
+    remove_tree(made)
+
+
+@pytest.fixture(scope="module")
+def wheel(folder: Path) -> Path:
+    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", folder / "wheel", PROJECT)
+    return next((folder / "wheel").glob("needed-*.whl"))
+
+
+def install(python: str, wheel: Path, packages: Path) -> Installation:
+    pip = (sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-warn-script-location")
+    run(*pip, "--target", packages, wheel)
+    return Installation(python, packages)
+
+
+@pytest.fixture(scope="module")
+def ours(folder: Path, wheel: Path) -> Installation:
+    return install(os.path.realpath(sys.executable), wheel, folder / "ours")
+
+
+@pytest.fixture(scope="module")
+def digest(ours: Installation) -> str:
+    return ours.build()
+
+
+def test_the_digest_does_not_depend_on_the_umask(ours: Installation, digest: str) -> None:
+    assert ours.build(umask=0o077) == digest
+    assert ours.build(umask=0) == digest
+
+
+def test_the_digest_does_not_depend_on_locale_time_zone_or_epoch(ours: Installation, digest: str) -> None:
+    assert ours.build(LC_ALL="C", TZ="Pacific/Kiritimati", PYTHONHASHSEED="7") == digest
+    assert ours.build(LC_ALL="C.UTF-8", TZ="America/Adak", PYTHONUTF8="1") == digest
+
+
+def test_the_digest_does_not_depend_on_the_user(folder: Path, wheel: Path, digest: str) -> None:
+    # The running Python may stand under /root, where nobody else may enter: then the system's own.
+    candidates = [os.path.realpath(sys.executable), *pythons().values(), "/usr/bin/python3"]
+    python = next((python for python in candidates if version_of(python, *NOBODY)), None)
+    assert python is not None, f"no Python >= 3.11 here that an unprivileged user may run: {candidates}"
+    unprivileged = install(python, wheel, folder / "unprivileged")
+    assert unprivileged.build(before=NOBODY) == digest
+    assert unprivileged.build(before=NOBODY, umask=0o077) == digest
+    assert unprivileged.build() == digest
+
+
+def test_the_digest_does_not_depend_on_the_python(folder: Path, wheel: Path, digest: str) -> None:
+    found = pythons()
+    built = {version: install(python, wheel, folder / version).build() for version, python in found.items()}
+    assert built == dict.fromkeys(found, digest)

@@ -1,0 +1,61 @@
+"""Installs the Debian packages that `make engines` runs, those whose command is not there yet.
+
+As root on Debian or a child of it by apt-get; anywhere else it names what is missing and ends with 1. The tests start
+engines of their own; no service of the machine needs to run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+# A package and what shows that it is there: a command, or a file.
+PACKAGES = {
+    "ca-certificates": "/etc/ssl/certs/ca-certificates.crt",
+    "crun": "crun",
+    "docker.io": "dockerd",
+    "gcc": "gcc",
+    "golang-github-containers-common": "/etc/containers/policy.json",
+    "iproute2": "ip",
+    "iptables": "iptables",
+    "libc6-dev": "/usr/include/stdio.h",
+    "musl-tools": "musl-gcc",
+    "podman": "podman",
+    "runc": "runc",
+    "skopeo": "skopeo",
+    "uidmap": "newuidmap",
+    "umoci": "umoci",
+    "util-linux": "setpriv",
+}
+
+
+def is_there(sign: str) -> bool:
+    # sbin is not on the path of every root shell.
+    return shutil.which(sign, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin") is not None or (
+        sign.startswith("/") and os.path.exists(sign)
+    )
+
+
+def main() -> int:
+    missing = [package for package, sign in PACKAGES.items() if not is_there(sign)]
+    if not is_there("docker"):  # a package of its own since Debian 13
+        missing.append("docker-cli" if is_there("dockerd") else "docker.io")
+    if not missing:
+        return 0
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        print(f"make engines needs: apt-get install {' '.join(missing)}", file=sys.stderr)
+        return 1
+    apt = ["apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run([*apt, "update"], env=environment, check=True)
+    subprocess.run([*apt, "install", "-y", "--no-install-recommends", *missing], env=environment, check=True)
+    still = [package for package, sign in PACKAGES.items() if not is_there(sign)]
+    if still:
+        print(f"make engines: still not there after apt-get: {' '.join(still)}", file=sys.stderr)
+    return 1 if still else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
