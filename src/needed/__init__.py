@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from needed.image.build import Configuration, Image, build_image, validate_image
     from needed.image.model import Platform
     from needed.loader import Resolver, resolve
-    from needed.output.archive import write_archive
+    from needed.output.destination import Destination, parse_destination, write_image
     from needed.output.oci_layout import write_oci_layout
     from needed.pipeline import Plan, plan
     from needed.root import DirectoryRoot, MemoryRoot
@@ -37,7 +37,7 @@ _HOMES = {
     "needed.image.build": ("Configuration", "Image", "build_image", "validate_image"),
     "needed.image.model": ("Platform",),
     "needed.loader": ("Resolver", "resolve"),
-    "needed.output.archive": ("write_archive",),
+    "needed.output.destination": ("Destination", "parse_destination", "write_image"),
     "needed.output.oci_layout": ("write_oci_layout",),
     "needed.pipeline": ("Plan", "plan"),
     "needed.root": ("DirectoryRoot", "MemoryRoot"),
@@ -49,6 +49,7 @@ __all__ = [
     "Addition",
     "Closure",
     "Configuration",
+    "Destination",
     "DirectoryRoot",
     "ElfError",
     "ElfFile",
@@ -73,11 +74,12 @@ __all__ = [
     "__version__",
     "assemble",
     "build_image",
+    "parse_destination",
     "parse_elf",
     "plan",
     "resolve",
     "validate_image",
-    "write_archive",
+    "write_image",
     "write_oci_layout",
 ]
 

@@ -45,7 +45,8 @@ def plan(
 
     `platform` in "linux/arm64" form is what the programs must be for; it decides where there is no program.
     """
-    closure = Resolver(root, library_path).resolve(programs)
+    resolver, names = Resolver(root, library_path), list(programs)
+    closure = resolver.resolve(names)
     shared = [item.path for item in closure.programs if item.program.elf.linkage in ("shared object", "relocatable")
               and item.program.elf.interpreter is None]  # fmt: skip
     if shared:
@@ -55,8 +56,7 @@ def plan(
         )
     check_complete(closure)
     chosen = _platform(closure, platform)
-    requested = [item for item in (*closure.scripts, *closure.programs) if item.reason.kind == "requested"]
-    return Plan(closure, assemble(root, closure, additions), chosen, tuple(item.path for item in requested))
+    return Plan(closure, assemble(root, closure, additions), chosen, tuple(dict.fromkeys(map(resolver.find_program, names))))
 
 
 def default_configuration(paths: tuple[str, ...], given: Configuration, *, told: frozenset[str]) -> Configuration:

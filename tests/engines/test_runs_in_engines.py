@@ -167,4 +167,5 @@ def test_podman_runs_what_docker_runs(needed: Needed, docker: Docker, podman: Po
     needed("build", "/bin/bash", "/bin/ls", "-t", "both")
     podman("load", "-i", tmp_path / "both.tar")
     docker("load", "-i", tmp_path / "both.tar")
-    assert podman.run("both", "ls", "/") == docker("run", "--rm", "both", "ls", "/")
+    # Not of /, where each engine makes folders of its own.
+    assert podman.run("both", "ls", "/bin") == docker("run", "--rm", "both", "ls", "/bin")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import argparse
 
     from needed.image.build import Configuration, Image
+    from needed.image.codec import Codec
     from needed.image.reference import Reference
     from needed.output.destination import Destination
     from needed.pipeline import Plan
@@ -52,7 +53,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     option("--empty", action="store_true", help="no program: an image without a file, or with --add only")
     option("--add", action="append", default=[], metavar="SRC[:DEST]", help="a further file or folder of the root")
     option("--library-path", metavar="DIRS", help="resolve with LD_LIBRARY_PATH set to DIRS, and set it in the image")
-    option("--compression", default="gzip", metavar="KIND", help="none, gzip[:1-12], zstd[:1-22] (default gzip)")
+    option("--compression", metavar="KIND", help="none, gzip[:1-12], zstd[:1-22] (default gzip; none for tar:)")
     option("--platform", default="", metavar="OS/ARCH", help="refuse programs that are for another one")
     words = parser.add_argument_group("configuration, in Docker's words")
     option = words.add_argument
@@ -73,7 +74,6 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from needed.image.codec import parse_compression
     from needed.image.reference import default_name, parse_reference
     from needed.output.destination import parse_destination
     from needed.pipeline import default_configuration, plan
@@ -82,13 +82,13 @@ def run(arguments: argparse.Namespace) -> int:
     if bool(arguments.programs) == arguments.empty:
         problem = "--empty is for no program at all" if arguments.programs else "no program was named"
         raise UsageError(problem, hints=["needed build /bin/bash /bin/ls -t ls", "needed build --empty -t empty"])
-    codec = parse_compression(arguments.compression)
     reference = parse_reference(arguments.tag or (default_name(arguments.programs[0]) if arguments.programs else "empty"))
     given, told = _configuration(arguments)
     destinations = [parse_destination(text) for text in arguments.output or ()]
     if not destinations and not arguments.load:
         destinations = [parse_destination(f"docker-archive:{reference.name.rpartition('/')[2]}.tar")]
 
+    codec = _codec(arguments.compression, destinations)
     programs = [_inside(program, arguments.root) for program in arguments.programs]
     additions = [_addition(text, arguments.root) for text in arguments.add]
     library_path = _library_path(arguments)
@@ -106,16 +106,14 @@ def _write(
     arguments: argparse.Namespace,
     planned: Plan,
     configuration: Configuration,
-    shape: tuple[object, Reference, list[Destination]],
+    shape: tuple[Codec, Reference, list[Destination]],
 ) -> int:
     from needed.image.build import build_image
-    from needed.image.codec import Codec
     from needed.image.layer import Packing
     from needed.output.destination import write_image
     from needed.output.spool import SpoolStore
 
     codec, reference, destinations = shape
-    assert isinstance(codec, Codec)
     _stop_on_sigterm()
     progress = Progress(sys.stderr) if not arguments.quiet and sys.stderr.isatty() else None
     packing = Packing(codec, None, progress)
@@ -129,8 +127,8 @@ def _write(
         )
         for destination in destinations
     ]
-    lines = [f"{item.name}@{item.digest}" for item in written]
-    _report(arguments, image, reference, [str(destination) for destination in destinations], lines)
+    lines = [f"{(place.reference or reference).name}@{item.digest}" for place, item in zip(destinations, written, strict=True)]
+    _report(arguments, image, reference, [item.name for item in written], lines)
     return 0
 
 
@@ -171,16 +169,29 @@ def docker_host() -> str:
     return os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
 
 
+def _codec(text: str | None, destinations: list[Destination]) -> Codec:
+    """As asked; else what a tar's name says, and gzip for everything that an engine or a registry reads."""
+    from needed.image.codec import parse_compression
+
+    if text is not None:
+        return parse_compression(text)
+    if destinations and all(item.transport in ("tar", "dir") for item in destinations):
+        path = destinations[0].path
+        return parse_compression("gzip" if path.endswith((".gz", ".tgz")) else "zstd" if path.endswith(".zst") else "none")
+    return parse_compression("gzip")
+
+
 def _engine(reference: Reference) -> Destination:
     """The engine that answers: Docker's socket first, then podman."""
+    from shutil import which
+
     from needed.errors import EngineError
-    from needed.output.containers_storage import find_podman
     from needed.output.destination import parse_destination
     from needed.output.docker_daemon import answers
 
     if answers(docker_host()):
         return parse_destination(f"docker-daemon:{reference}")
-    if not os.environ.get("DOCKER_HOST") and find_podman():
+    if not os.environ.get("DOCKER_HOST") and which("podman"):
         return parse_destination(f"containers-storage:{reference}")
     raise EngineError(
         f"no container engine answers at {docker_host()}",

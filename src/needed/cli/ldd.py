@@ -46,12 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
             load_list = resolver.load_list(resolver.find_program(named))
         except SourceError as error:
             status = 1
-            there = not error.message.endswith(("no such file", "on the PATH of the root"))
-            what = "not a dynamic executable" if there and not isinstance(error, ElfError) else error.message
             if arguments.json:
                 objects.append({"program": program, "error": error.message})
-            elif what == "not a dynamic executable" and "a directory" not in error.message:
-                write(f"\t{what}")
+            elif isinstance(error, ElfError) and error.message.endswith("not an ELF file"):
+                write("\tnot a dynamic executable")
             else:
                 sys.stdout.flush()
                 write(f"needed ldd: {shown(error.message)}", sys.stderr)

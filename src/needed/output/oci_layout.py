@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
-def write_oci_layout(image: Image, directory: str, tag: str, reference: Reference | None = None) -> None:
+def write_oci_layout(image: Image, directory: str, tag: str = "latest", reference: Reference | None = None) -> None:
     """`image` as `tag` in the layout `directory`, made if it is missing; other tags stay. Raises OutputError."""
     size = sum(blob.size for _, blob in image.blobs())
     try:
