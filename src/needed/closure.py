@@ -67,9 +67,10 @@ class Need:
 class LoadList:
     """One program as the kernel and its loader see it.
 
-    `objects` are in the order of loading, the program first; the interpreter stands where it is first needed, else last.
-    `aliases` are further path strings that the loader opens and that lead to an object already loaded. `cached` are the
-    names and paths that only `ld.so.cache` leads to, `configuration` the files that told the loader where to search.
+    `objects` are in the order of loading, the program first; the interpreter stands where it is first needed, else
+    last. `aliases` are further path strings that the loader opens and that lead to an object already loaded.
+    `cached` are the names and paths that only `ld.so.cache` leads to, `configuration` the files that told the loader
+    where to search.
     """
 
     path: RootPath

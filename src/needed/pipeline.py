@@ -56,7 +56,8 @@ def plan(
         )
     check_complete(closure)
     chosen = _platform(closure, platform)
-    return Plan(closure, assemble(root, closure, additions), chosen, tuple(dict.fromkeys(map(resolver.find_program, names))))
+    requested = dict.fromkeys(map(resolver.find_program, names))
+    return Plan(closure, assemble(root, closure, additions), chosen, tuple(requested))
 
 
 def default_configuration(paths: tuple[str, ...], given: Configuration, *, told: frozenset[str]) -> Configuration:

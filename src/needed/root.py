@@ -151,8 +151,9 @@ class DirectoryRoot:
         try:
             self._top = os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
-            reason = error.strerror
-            raise ReadError(f"{self.path}: cannot be the root: {reason}", hints=["name a directory with --root"]) from None
+            raise ReadError(
+                f"{self.path}: cannot be the root: {error.strerror}", hints=["name a directory with --root"]
+            ) from None
         self._open: dict[str, int] = {}
 
     def __del__(self) -> None:

@@ -1,4 +1,4 @@
-"""The sorted tree that ships: entries by path, each with its reasons. Decides modes; opens nothing but symlinked paths."""
+"""The sorted tree that ships: entries by path, each with its reasons. Decides modes; reads no file's content."""
 
 from __future__ import annotations
 

@@ -17,7 +17,8 @@ from tests.engines.engines import remove_tree, run, short_folder
 PROJECT = Path(__file__).parents[2]
 PROGRAMS = ("/bin/bash", "/bin/ls")
 NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
-VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
+# setpriv may start a Python under /root that then finds nothing of its own there, and takes another one's library.
+VERSION = "import os, sys; os.stat(sys.executable); print('%d.%d' % sys.version_info[:2])"
 
 
 @dataclass(frozen=True)

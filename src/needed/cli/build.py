@@ -82,7 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
     if bool(arguments.programs) == arguments.empty:
         problem = "--empty is for no program at all" if arguments.programs else "no program was named"
         raise UsageError(problem, hints=["needed build /bin/bash /bin/ls -t ls", "needed build --empty -t empty"])
-    reference = parse_reference(arguments.tag or (default_name(arguments.programs[0]) if arguments.programs else "empty"))
+    first = default_name(arguments.programs[0]) if arguments.programs else "empty"
+    reference = parse_reference(arguments.tag or first)
     given, told = _configuration(arguments)
     destinations = [parse_destination(text) for text in arguments.output or ()]
     if not destinations and not arguments.load:
@@ -127,7 +128,8 @@ def _write(
         )
         for destination in destinations
     ]
-    lines = [f"{(place.reference or reference).name}@{item.digest}" for place, item in zip(destinations, written, strict=True)]
+    pairs = zip(destinations, written, strict=True)
+    lines = [f"{(place.reference or reference).name}@{item.digest}" for place, item in pairs]
     _report(arguments, image, reference, [item.name for item in written], lines)
     return 0
 
@@ -177,7 +179,8 @@ def _codec(text: str | None, destinations: list[Destination]) -> Codec:
         return parse_compression(text)
     if destinations and all(item.transport in ("tar", "dir") for item in destinations):
         path = destinations[0].path
-        return parse_compression("gzip" if path.endswith((".gz", ".tgz")) else "zstd" if path.endswith(".zst") else "none")
+        gzip, zstd = path.endswith((".gz", ".tgz")), path.endswith(".zst")
+        return parse_compression("gzip" if gzip else "zstd" if zstd else "none")
     return parse_compression("gzip")
 
 
@@ -254,7 +257,8 @@ def _words(option: str, text: str | None) -> tuple[str, ...]:
 
 def _port(text: str) -> str:
     number, _, protocol = text.partition("/")
-    if not (number.isascii() and number.isdigit() and 0 < int(number) < 65536) or protocol not in ("", "tcp", "udp", "sctp"):
+    valid = number.isascii() and number.isdigit() and 0 < int(number) < 65536
+    if not valid or protocol not in ("", "tcp", "udp", "sctp"):
         raise UsageError(f"--expose {text}: expected PORT[/PROTOCOL]", hints=["--expose 8080", "--expose 53/udp"])
     return f"{int(number)}/{protocol or 'tcp'}"
 
@@ -274,7 +278,8 @@ def _library_path(arguments: argparse.Namespace) -> tuple[str, ...]:
     found = tuple(item for item in text.split(":") if item)
     for item in found:
         if not item.startswith("/"):
-            raise UsageError(f"--library-path {item}: expected absolute paths", hints=[f"--library-path {os.path.abspath(item)}"])
+            hint = f"--library-path {os.path.abspath(item)}"
+            raise UsageError(f"--library-path {item}: expected absolute paths", hints=[hint])
     return found
 
 
@@ -298,8 +303,7 @@ def _folder(destination: Destination) -> str:
     """Where a large layer waits: beside its destination, so that moving it there is cheap and one disk can be full."""
     if destination.transport in ("docker-daemon", "containers-storage") or destination.path == "-":
         return os.environ.get("TMPDIR") or "/tmp"  # noqa: S108  (unnamed files only)
-    folder = os.path.dirname(os.path.abspath(destination.path))
-    return folder
+    return os.path.dirname(os.path.abspath(destination.path))
 
 
 def _stop_on_sigterm() -> None:

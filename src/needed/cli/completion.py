@@ -13,7 +13,8 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser(
         "completion",
         help="print a completion script for your shell",
-        description="Prints a completion script. For bash: needed completion bash > ~/.local/share/bash-completion/completions/needed",
+        description="Prints a completion script for bash, zsh or tcsh.",
+        epilog="For bash: needed completion bash > ~/.local/share/bash-completion/completions/needed",
         allow_abbrev=False,
     )
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))

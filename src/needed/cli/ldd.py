@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         if len(arguments.programs) > 1 and not arguments.json:
             write(f"{shown(program)}:")
         try:
-            named = os.path.abspath(program) if arguments.root == "/" and "/" in program else program  # noqa: PTH100
+            named = os.path.abspath(program) if arguments.root == "/" and "/" in program else program
             load_list = resolver.load_list(resolver.find_program(named))
         except SourceError as error:
             status = 1

@@ -61,7 +61,7 @@ def parse_reference(text: str) -> Reference:
             _refuse(text, _fault(component), f"for example: {default_name(path)}")
     if len(f"{domain}/{path}") > MAX_NAME:
         _refuse(f"{text[:40]}…", "it has more than 255 characters", "choose a shorter name")
-    if len(path) == 64 and set(path) <= frozenset("0123456789abcdef"):
+    if len(name) == 64 and set(name) <= frozenset("0123456789abcdef"):
         _refuse(text, "64 hexadecimal digits are an image's ID", "choose another name")
     return Reference(_familiar(domain, path), tag)
 
@@ -110,8 +110,8 @@ def _familiar(domain: str, path: str) -> str:
 def _is_domain(text: str) -> bool:
     host, port = text, ""
     if text.startswith("["):
-        host, _, after = text[1:].partition("]")
-        if not host or not set(host) <= frozenset("0123456789abcdefABCDEF:"):
+        host, closed, after = text[1:].partition("]")
+        if not host or not closed or not set(host) <= frozenset("0123456789abcdefABCDEF:"):
             return False
         return not after or (after[0] == ":" and after[1:].isascii() and after[1:].isdigit())
     if ":" in text:

@@ -1,4 +1,4 @@
-"""`ld.so.cache`: reads the old, the new and the combined format; writes the new one (glibc sysdeps/generic/dl-cache.h)."""
+"""`ld.so.cache` (glibc sysdeps/generic/dl-cache.h): reads old, new and combined formats, writes the new one."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def parse_cache(content: bytes, machine: Machine) -> dict[str, str]:
     return _entries(content, mark + "iIIIQ", start + 48, count, start, flags)
 
 
-def _entries(content: bytes, layout: str, at: int, count: int, base: int, flags: tuple[int, ...]) -> dict[str, str]:
+def _entries(  # noqa: PLR0913, PLR0917  (a table: where, how many, of what shape)
+    content: bytes, layout: str, at: int, count: int, base: int, flags: tuple[int, ...]
+) -> dict[str, str]:
     structure = Struct(layout)
     if at + count * structure.size > len(content):
         return {}
@@ -93,7 +95,7 @@ def render_cache(paths: Mapping[str, str], machine: Machine) -> bytes:
 
 
 def compare_names(one: str, other: str) -> int:
-    """glibc's `_dl_cache_libcmp`: runs of digits compare as numbers, and a digit is greater than any other character."""
+    """glibc's `_dl_cache_libcmp`: runs of digits compare as numbers; a digit is greater than any other character."""
     a, b = one.encode("utf-8", "surrogateescape") + b"\0", other.encode("utf-8", "surrogateescape") + b"\0"
     i = j = 0
     while a[i]:

@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from needed.loader.ldso import Builtin
 
 # AT_PLATFORM of the kernel; on x86-64 glibc may put haswell or xeon_phi in its place, which the baseline does not.
-_PLATFORM = {"x86-64": "x86_64", "i386": "i686", "arm64": "aarch64", "armhf": "v7l", "armel": "v5l", "ppc64le": "power8"}
+_PLATFORM = {
+    "x86-64": "x86_64",
+    "i386": "i686",
+    "arm64": "aarch64",
+    "armhf": "v7l",
+    "armel": "v5l",
+    "ppc64le": "power8",
+}
 
 
 class GlibcSearch:

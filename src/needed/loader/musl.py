@@ -42,7 +42,7 @@ class MuslSearch:
     def is_loader(self, name: str) -> bool:
         return name == self.interpreter or (name.startswith("lib") and name[3:].startswith(_RESERVED))
 
-    def known_names(self, item: LoadedObject, asked: str) -> Iterator[str]:
+    def known_names(self, item: LoadedObject, asked: str) -> Iterator[str]:  # noqa: ARG002
         if "/" not in asked:  # an object opened by an explicit path has no short name; DT_SONAME is ignored
             yield asked
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from needed.closure import Attempt, Closure, LoadedObject, LoadList, Need, Reason, Script
 from needed.elf import is_elf, parse_elf, parse_machine
-from needed.errors import ElfError, ReadError, SourceError
+from needed.errors import ElfError, SourceError
 from needed.loader.cache import MAX_CACHE, parse_cache
 from needed.loader.glibc import GlibcSearch
 from needed.loader.ldso import FALLBACK, MAX_LOADER, parse_builtin
@@ -169,7 +169,8 @@ class Resolver:
         found = self.walker.find(path)
         context = f" ({reason})" if reason.kind != "requested" else ""
         if found is None:
-            raise SourceError(f"{path}{context}: no such file", hints=["check the path, or name another tree with --root"])
+            hint = "check the path, or name another tree with --root"
+            raise SourceError(f"{path}{context}: no such file", hints=[hint])
         if found.entry.kind != "file":
             what = "a directory" if found.entry.kind == "directory" else "neither a file nor a link to one"
             hints = [f"take it along beside a program with --add {path}"] if what == "a directory" else []
@@ -203,7 +204,8 @@ class Resolver:
         if (path, machine) not in self._caches:
             found = self.walker.find(path)
             readable = found is not None and found.entry.kind == "file"
-            self._caches[path, machine] = parse_cache(self._read(found, MAX_CACHE), machine) if found and readable else {}
+            content = self._read(found, MAX_CACHE) if found and readable else b""
+            self._caches[path, machine] = parse_cache(content, machine)
         return self._caches[path, machine]
 
     def _path_file(self, path: str) -> tuple[str, ...] | None:
@@ -223,7 +225,9 @@ class Resolver:
 class _Walk:
     """The load list of one process while it grows."""
 
-    def __init__(self, resolver: Resolver, main: LoadedObject, interpreter: LoadedObject | None, search: Search) -> None:
+    def __init__(
+        self, resolver: Resolver, main: LoadedObject, interpreter: LoadedObject | None, search: Search
+    ) -> None:
         self.resolver, self.main, self.interpreter, self.search = resolver, main, interpreter, search
         self.objects = [main]
         self.parents: dict[str, LoadedObject] = {}
