@@ -23,8 +23,8 @@ CODES = {
 
 def verbs() -> dict[str, argparse.ArgumentParser]:
     """Each verb's parser."""
-    for action in parser()._actions:  # noqa: SLF001
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+    for action in parser()._actions:
+        if isinstance(action, argparse._SubParsersAction):
             return dict(action.choices)
     raise AssertionError("the parser has no verbs")
 
@@ -32,7 +32,8 @@ def verbs() -> dict[str, argparse.ArgumentParser]:
 def codes() -> list[tuple[int, str]]:
     """Exit codes with their meaning: ours, and those of the error classes, one line for each code."""
     found = dict(CODES)
-    for error in (*NeededError.__subclasses__(), *(b for a in NeededError.__subclasses__() for b in a.__subclasses__())):
+    kinds = NeededError.__subclasses__()
+    for error in (*kinds, *(narrower for kind in kinds for narrower in kind.__subclasses__())):
         text = (error.__doc__ or "").split("\n")[0].rstrip(".")
         found[error.exit_code] = f"{found[error.exit_code]}; {text}" if error.exit_code in found else text
     return sorted(found.items())
@@ -45,8 +46,8 @@ def markdown() -> str:
     rows = "\n".join(f"| {code} | {text} |" for code, text in codes())
     parts.append(f"## Exit codes\n\n| code | meaning |\n|---|---|\n{rows}\n")
     parts.append(
-        "## Environment\n\n`DOCKER_HOST` (`unix:///path` or `tcp://host:port`), `SOURCE_DATE_EPOCH` (seconds; the time of "
-        "every file and of the image), `TMPDIR` (where a large layer waits on its way to an engine), `NO_COLOR`.\n"
+        "## Environment\n\n`DOCKER_HOST` (`unix:///path` or `tcp://host:port`), `SOURCE_DATE_EPOCH` (seconds; the time "
+        "of every file and of the image), `TMPDIR` (where a large layer waits on its way to an engine), `NO_COLOR`.\n"
     )
     return "\n".join(parts)
 

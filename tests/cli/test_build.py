@@ -211,7 +211,7 @@ def test_a_script_brings_its_interpreter(root: Path, tmp_path: Path) -> None:
         ([], 2, "no program was named", "needed build /bin/bash"),
     ],
 )
-def test_bad_input_gets_one_sentence_a_hint_and_its_exit_code(
+def test_bad_input_gets_one_sentence_a_hint_and_its_exit_code(  # noqa: PLR0913, PLR0917
     root: Path, tmp_path: Path, words: list[str], status: int, sentence: str, hint: str
 ) -> None:
     (root / "etc/text").write_text("just text\n")
@@ -268,3 +268,9 @@ def test_version_and_help_are_there() -> None:
     assert run("--version").stdout.startswith("needed 0.")
     assert "build" in run("--help").stdout
     assert "needed" in run("completion", "bash").stdout
+
+
+def test_the_reference_is_the_parsers() -> None:
+    script = Path(__file__).parents[2] / "tools/reference.py"
+    done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

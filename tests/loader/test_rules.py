@@ -47,9 +47,8 @@ def program(path: Path, *, needs: tuple[Path, ...] = (), flags: tuple[str, ...] 
 
 def compile_(*arguments: str) -> None:
     need_gcc()
-    run = subprocess.run(
-        ["gcc", "-Wl,--no-as-needed,--allow-shlib-undefined,-z,lazy", *arguments], capture_output=True, text=True, check=False
-    )
+    command = ["gcc", "-Wl,--no-as-needed,--allow-shlib-undefined,-z,lazy", *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
 
 
@@ -187,7 +186,8 @@ def test_a_file_that_is_no_library_ends_the_search(tmp_path: Path) -> None:
 def test_breadth_comes_before_depth(tmp_path: Path) -> None:
     near = library(tmp_path / "near/libx.so", soname="libx.so")
     far = library(tmp_path / "far/libx.so", soname="libx.so")
-    user = library(tmp_path / "libuser.so", needs=(far,), soname="libuser.so", flags=(NEW, f"-Wl,-rpath,{tmp_path}/far"))
+    own = (NEW, f"-Wl,-rpath,{tmp_path}/far")
+    user = library(tmp_path / "libuser.so", needs=(far,), soname="libuser.so", flags=own)
     path = f"-Wl,-rpath,{tmp_path}:{tmp_path}/near"
     prog = program(tmp_path / "prog", needs=(user, near), flags=(NEW, path))
     found = agree(prog)
@@ -198,20 +198,22 @@ def test_breadth_comes_before_depth(tmp_path: Path) -> None:
 def test_hard_links_are_one_object_and_both_names_ship(tmp_path: Path) -> None:
     one = library(tmp_path / "liba.so")
     os.link(one, tmp_path / "libb.so")
-    one_named = program(tmp_path / "prog", needs=(), flags=(NEW, f"-Wl,-rpath,{tmp_path}", f"-L{tmp_path}", "-la", "-lb"))
+    flags = (NEW, f"-Wl,-rpath,{tmp_path}", f"-L{tmp_path}", "-la", "-lb")
+    one_named = program(tmp_path / "prog", flags=flags)
     agree(one_named)
     aliases = resolve(DirectoryRoot("/"), [str(one_named)]).programs[0].aliases
     assert [item.path for item in aliases] == [f"{tmp_path}/libb.so"]
 
 
-def test_ten_thousand_libraries_in_a_chain_need_no_recursion() -> None:
+def test_thousands_of_libraries_in_a_chain_need_no_recursion() -> None:
     from needed.root import MemoryRoot
     from tests.loader.synthetic import shared_object
 
     depth = 2000
     tree: dict[str, bytes | str] = {
-        f"/lib/l{number}": shared_object(needed=(f"/lib/l{number + 1}",) if number < depth else ()) for number in range(depth + 1)
+        f"/lib/l{number}": shared_object(needed=(f"/lib/l{number + 1}",)) for number in range(depth)
     }
+    tree[f"/lib/l{depth}"] = shared_object()
     tree["/lib64/ld-linux-x86-64.so.2"] = shared_object(soname="ld-linux-x86-64.so.2")
     tree["/prog"] = shared_object(needed=("/lib/l0",), interpreter="/lib64/ld-linux-x86-64.so.2")
     mapped = resolve(MemoryRoot(tree), ["/prog"]).programs[0]
