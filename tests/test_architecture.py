@@ -23,9 +23,7 @@ value errors < elf · root < closure < loader · rules · packages < rootfs < im
 STEPS = [step.replace("·", " ").split() for step in ORDER.split("<")]
 LEVEL = {room: level for level, step in enumerate(STEPS) for room in step}
 # The public face names everything, the version knows nothing.
-EXEMPT = {"needed", "version"}
-# An OpenFile of a Root is, as a type, what elf reads from.
-TYPE_ONLY = {("root", "elf", "ByteSource")}
+EXEMPT = {"needed", "version", "__main__"}
 
 
 def room_of(path: Path) -> str:
@@ -34,17 +32,9 @@ def room_of(path: Path) -> str:
     return "needed" if parts[0] == "__init__" else parts[0]
 
 
-def is_type_checking(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-
-
-def imports_of(path: Path) -> Iterator[tuple[str, str, bool, int]]:
-    """(room, name, type-only, line) of each import from the project, wherever in the file it stands."""
+def imports_of(path: Path) -> Iterator[tuple[str, str, int]]:
+    """(room, name, line) of each import from the project, wherever in the file it stands."""
     tree = ast.parse(path.read_bytes())
-    type_only = {
-        node for branch in ast.walk(tree) if isinstance(branch, ast.If) and is_type_checking(branch)
-        for statement in branch.body for node in ast.walk(statement)
-    }
     package = ["needed", *path.relative_to(PACKAGE).parent.parts]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -61,15 +51,15 @@ def imports_of(path: Path) -> Iterator[tuple[str, str, bool, int]]:
                 continue
             # `from needed import elf` is the room elf; any other name is the public face.
             inside = [*rest, name] if not rest and name in LEVEL | dict.fromkeys(EXEMPT, 0) else rest
-            yield inside[0] if inside else "needed", name, node in type_only, node.lineno
+            yield inside[0] if inside else "needed", name, node.lineno
 
 
-def may_import(importer: str, imported: str, name: str, *, type_only: bool) -> bool:
+def may_import(importer: str, imported: str) -> bool:
     if imported in (importer, "version") or importer in EXEMPT:
         return True
     if imported == "needed":
         return False
-    if imported == "value" or (type_only and (importer, imported, name) in TYPE_ONLY):
+    if imported == "value":
         return True
     return LEVEL[imported] < LEVEL[importer]
 
@@ -82,8 +72,8 @@ def test_imports_go_only_towards_the_left() -> None:
     wrong = [
         f"{path.relative_to(SOURCE)}:{line}: {room_of(path)} imports {imported} ({name})"
         for path in FILES
-        for imported, name, type_only, line in imports_of(path)
-        if not may_import(room_of(path), imported, name, type_only=type_only)
+        for imported, name, line in imports_of(path)
+        if not may_import(room_of(path), imported)
     ]
     assert wrong == []
 
@@ -94,7 +84,7 @@ def test_imports_go_only_towards_the_left() -> None:
      ("root", "value", True), ("cli", "needed", False), ("errors", "elf", False), ("output", "output", True)],
 )  # fmt: skip
 def test_the_rule_tells_allowed_from_forbidden(importer: str, imported: str, *, allowed: bool) -> None:
-    assert may_import(importer, imported, "x", type_only=False) is allowed
+    assert may_import(importer, imported) is allowed
 
 
 def test_a_file_has_at_most_600_lines() -> None:

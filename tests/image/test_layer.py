@@ -181,7 +181,7 @@ def test_an_error_in_a_thread_reaches_the_caller_and_ends_the_threads() -> None:
 
 def test_few_chunks_start_few_threads_and_order_is_kept() -> None:
     out: list[bytes] = []
-    compressor = Compressor(Codec("none", 0), 8, out.append)
+    compressor = Compressor(Packing(Codec("none", 0)), 8, out.append)
     for number in range(3):
         compressor.submit(b"%d" % number)
     assert len(compressor._workers) == 3

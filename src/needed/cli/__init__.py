@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+    from typing import NoReturn
 
 _VERBS = ("build", "ldd", "inspect", "completion")
 
@@ -42,6 +43,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
+def main_and_exit() -> NoReturn:
+    """Run the command and leave without taking the interpreter apart, which takes as long as resolving a program."""
+    import os
+
+    status = main()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        status = 141
+    os._exit(status)
+
+
 def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The parser with every verb, or with the one that `words` begin with: the others need not be imported."""
     import argparse
@@ -53,7 +67,7 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     top.add_argument("-V", "--version", action="store_true", help="print the version and exit")
-    verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
+    verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True, prog="needed")
     wanted = words[0] if words and words[0] in _VERBS else None
     for name in _VERBS:
         if wanted in (None, name):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from needed.image.codec import Codec
     from needed.image.reference import Reference
     from needed.output.destination import Destination
+    from needed.output.member_cache import MemberCache
     from needed.pipeline import Plan
     from needed.rootfs import Addition
 
@@ -54,6 +55,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     option("--add", action="append", default=[], metavar="SRC[:DEST]", help="a further file or folder of the root")
     option("--library-path", metavar="DIRS", help="resolve with LD_LIBRARY_PATH set to DIRS, and set it in the image")
     option("--compression", metavar="KIND", help="none, gzip[:1-12], zstd[:1-22] (default gzip; none for tar:)")
+    option("--no-cache", action="store_true", help="compress everything again; the bytes are the same")
     option("--platform", default="", metavar="OS/ARCH", help="refuse programs that are for another one")
     words = parser.add_argument_group("configuration, in Docker's words")
     option = words.add_argument
@@ -117,9 +119,12 @@ def _write(
     codec, reference, destinations = shape
     _stop_on_sigterm()
     progress = Progress(sys.stderr) if not arguments.quiet and sys.stderr.isatty() else None
-    packing = Packing(codec, None, progress)
+    cache = None if arguments.no_cache else _member_cache()
+    packing = Packing(codec, None, progress, cache)
     store = SpoolStore(_folder(destinations[0]))
     image = build_image(planned.rootfs, planned.platform, configuration, packing, store)
+    if cache:
+        cache.close()
     if progress:
         progress.clear()
     written = [
@@ -164,6 +169,15 @@ def _show_plan(planned: Plan, *, as_json: bool) -> None:
         return
     for line in render_files(planned.rootfs):
         write(shown(line))
+
+
+def _member_cache() -> MemberCache | None:
+    """In the user's cache folder (XDG base directories); None for a user without a home."""
+    from needed.output.member_cache import MemberCache
+
+    home = os.environ.get("HOME", "")
+    folder = os.environ.get("XDG_CACHE_HOME", "") or (f"{home}/.cache" if home else "")
+    return MemberCache(f"{folder}/needed/members") if folder.startswith("/") else None
 
 
 def docker_host() -> str:

@@ -7,8 +7,6 @@ compressed alone, so the bytes do not depend on the number of threads. Does not 
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 from needed.errors import ReadError
 from needed.image.codec import Codec
 from needed.image.tar import DIRECTORY, END, FILE, SYMLINK, padding, tar_header
@@ -20,11 +18,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _queue import SimpleQueue
     from collections.abc import Callable, Iterator
+    from hashlib import _Hash
     from threading import Thread
+    from typing import Protocol
 
     from needed.rootfs import Rootfs
 
     Chunk = bytes | bytearray
+
+    class Cache(Protocol):
+        """Remembers what a codec made of a chunk."""
+
+        def compress(self, codec: Codec, chunk: bytes | bytearray, /) -> bytes:
+            """What `codec.compress(chunk)` gives."""
 
 MEMBER_MIN = 256 << 10
 MEMBER_MAX = 1 << 20
@@ -33,11 +39,12 @@ MEMBER_MAX = 1 << 20
 @value
 class Packing:
     """How a layer is made. `threads` None is one per usable processor; it changes no byte. `progress` is called with
-    the bytes of content read so far and those there are."""
+    the bytes of content read so far and those there are. `cache` may spare the codec work and changes no byte."""
 
     codec: Codec = Codec()
     threads: int | None = None
     progress: Callable[[int, int], None] | None = None
+    cache: Cache | None = None
 
 
 @value
@@ -55,7 +62,7 @@ def pack_layer(rootfs: Rootfs, packing: Packing, mtime: int, write: Callable[[by
 
     Raises ReadError if a file is not what the Rootfs promised; what was written by then is to be thrown away.
     """
-    inside, outside = sha256(), sha256()
+    inside, outside = _Sha256(), _Sha256()
     tar_size = size = 0
 
     def emit(compressed: bytes) -> None:
@@ -65,16 +72,40 @@ def pack_layer(rootfs: Rootfs, packing: Packing, mtime: int, write: Callable[[by
         write(compressed)
 
     threads = _processors() if packing.threads is None else packing.threads
-    compressor = Compressor(packing.codec, 1 if packing.codec.name == "none" else threads, emit)
+    compressor = Compressor(packing, 1 if packing.codec.name == "none" else threads, emit)
+    unhashed: list[Chunk] = []
     try:
         for member in _members(rootfs, mtime, packing.progress):
             compressor.submit(member)
-            inside.update(member)
             tar_size += len(member)
+            unhashed.append(member)
+            if len(unhashed) > threads:  # every thread has its first member before anything else takes time
+                inside.update(unhashed.pop(0))
+        for rest in unhashed:
+            inside.update(rest)
         compressor.finish()
     finally:
         compressor.stop()
     return Packed(f"sha256:{outside.hexdigest()}", size, f"sha256:{inside.hexdigest()}", tar_size)
+
+
+class _Sha256:
+    """A sha256 whose import (of OpenSSL, 4 ms) waits for the first bytes: by then members are being compressed."""
+
+    def __init__(self) -> None:
+        self._hash: _Hash | None = None
+
+    def update(self, content: Chunk) -> None:
+        if self._hash is None:
+            from hashlib import sha256
+
+            self._hash = sha256()
+        self._hash.update(content)
+
+    def hexdigest(self) -> str:
+        self.update(b"")
+        assert self._hash
+        return self._hash.hexdigest()
 
 
 class Compressor:
@@ -83,8 +114,8 @@ class Compressor:
     At most two chunks per thread wait or are worked on: that bounds the memory. With one thread there is none.
     """
 
-    def __init__(self, codec: Codec, threads: int, emit: Callable[[bytes], None]) -> None:
-        self._codec, self._threads, self._emit = codec, threads, emit
+    def __init__(self, packing: Packing, threads: int, emit: Callable[[bytes], None]) -> None:
+        self._codec, self._cache, self._threads, self._emit = packing.codec, packing.cache, threads, emit
         self._workers: list[Thread] = []
         self._early: dict[int, bytes] = {}
         self._submitted = self._emitted = 0
@@ -98,7 +129,7 @@ class Compressor:
     def submit(self, chunk: Chunk) -> None:
         """Compress `chunk`, which nobody may change any more. Raises what the codec raised, for any chunk before."""
         if self._threads <= 1:
-            self._emit(self._codec.compress(chunk))
+            self._emit(self._compress(chunk))
             return
         self._work.put((self._submitted, chunk))
         self._submitted += 1
@@ -134,10 +165,15 @@ class Compressor:
             self._emit(self._early.pop(self._emitted))
             self._emitted += 1
 
+    def _compress(self, chunk: Chunk) -> bytes:
+        if self._cache is None or self._codec.name == "none":
+            return self._codec.compress(chunk)
+        return self._cache.compress(self._codec, chunk)
+
     def _run(self) -> None:
         while (task := self._work.get()) is not None and not self._stopped:
             try:
-                self._done.put((task[0], self._codec.compress(task[1])))
+                self._done.put((task[0], self._compress(task[1])))
             except BaseException as error:
                 self._done.put((task[0], error))
 
