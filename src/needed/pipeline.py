@@ -6,7 +6,7 @@ For the README and the command; each call is public by itself. Raises once, with
 from __future__ import annotations
 
 from needed.closure import Closure
-from needed.errors import MachineError, MissingError, UsageError
+from needed.errors import MachineError, MissingError, SourceError, UsageError
 from needed.image.build import Configuration
 from needed.image.model import Platform, parse_platform
 from needed.loader import Resolver
@@ -56,25 +56,26 @@ def plan(
         )
     check_complete(closure)
     chosen = _platform(closure, platform)
+    check_startable(closure)
     requested = dict.fromkeys(map(resolver.find_program, names))
     return Plan(closure, assemble(root, closure, additions), chosen, tuple(requested))
 
 
-def default_configuration(paths: tuple[str, ...], given: Configuration, *, told: frozenset[str]) -> Configuration:
+def default_configuration(planned: Plan, given: Configuration, *, told: frozenset[str]) -> Configuration:
     """`given` with what follows from the programs: of one the entrypoint; of several the first as command and a PATH.
 
     `told` are the fields that the user set and that stay as they are, empty ones too.
     """
-    if len(paths) == 1 and not told & {"entrypoint", "cmd"}:
-        return replace(given, entrypoint=paths)
+    paths = planned.requested
     if len(paths) == 1 and "entrypoint" not in told:
-        return replace(given, entrypoint=paths)
-    if len(paths) > 1:
-        if not told & {"entrypoint", "cmd"}:
-            given = replace(given, cmd=paths[:1])
-        if not any(item.startswith("PATH=") for item in given.env):
-            folders = dict.fromkeys(path.rpartition("/")[0] or "/" for path in paths)
-            given = replace(given, env=(*given.env, "PATH=" + ":".join(folders)))
+        given = replace(given, entrypoint=paths)
+    if len(paths) > 1 and not told & {"entrypoint", "cmd"}:
+        given = replace(given, cmd=paths[:1])
+    if (len(paths) > 1 or planned.closure.scripts) and not any(item.startswith("PATH=") for item in given.env):
+        # What `env` of a script's first line looks up must be found too.
+        helpers = (item.path for item in planned.closure.programs if item.reason.kind == "interpreter of")
+        folders = dict.fromkeys(path.rpartition("/")[0] or "/" for path in (*paths, *helpers))
+        given = replace(given, env=(*given.env, "PATH=" + ":".join(folders)))
     return given
 
 
@@ -95,10 +96,28 @@ def check_complete(closure: Closure) -> None:
     )
 
 
+def check_startable(closure: Closure) -> None:
+    """Raise SourceError for what the kernel would refuse: no execute permission, an interpreter of another machine."""
+    started = [(script.path, script.found) for script in closure.scripts]
+    for program in closure.programs:
+        started.append((program.path, program.program.found))
+        if program.interpreter:
+            started.append((program.interpreter.path, program.interpreter.found))
+            if not program.machine.loads(program.interpreter.elf.machine):
+                other = f"its interpreter {program.interpreter.path} is for {program.interpreter.elf.machine.name}"
+                raise MachineError(
+                    f"{program.path}: is for {program.machine.name}, and {other}",
+                    hints=["name the tree of that machine with --root"],
+                )
+    for path, found in started:
+        if not found.entry.mode & 0o111:
+            raise SourceError(f"{path}: nobody may execute it", hints=[f"chmod +x {path}"])
+
+
 def _missing(closure: Closure) -> Iterator[str]:
     for program in closure.programs:
         if program.missing_interpreter:
-            yield f"{program.missing_interpreter}, the interpreter of {program.path}"
+            yield f"{program.missing_interpreter}, the interpreter of {program.path}: not there, or no ELF file"
         for need in program.missing:
             yield f"{need.name}, needed by {need.needed_by}; searched in this order:"
             for attempt in need.attempts:

@@ -59,13 +59,15 @@ MAX_HOPS = 40  # MAXSYMLINKS of Linux
 @value
 class Entry:
     """What stands at a path. `kind` is "file", "directory", "symlink" or "special"; `mode` the permission bits with
-    setuid, setgid and sticky; `size` in bytes; `identity` equal for two names of one file (device and inode)."""
+    setuid, setgid and sticky; `size` in bytes; `identity` equal for two names of one file (device and inode);
+    `modified` the time of the last write in nanoseconds, to tell whether a file is still the one that was looked at."""
 
     kind: str
     mode: int
     size: int = 0
     target: str = ""
     identity: tuple[int, int] = (0, 0)
+    modified: int = 0
 
 
 @value
@@ -175,8 +177,8 @@ class DirectoryRoot:
             if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
                 return None
             raise _unreadable(path, error) from None
-        size = status.st_size if kind == "file" else 0
-        return Entry(kind, stat.S_IMODE(status.st_mode), size, target, (status.st_dev, status.st_ino))
+        size, modified = (status.st_size, status.st_mtime_ns) if kind == "file" else (0, 0)
+        return Entry(kind, stat.S_IMODE(status.st_mode), size, target, (status.st_dev, status.st_ino), modified)
 
     def names(self, path: RootPath) -> tuple[str, ...]:
         try:

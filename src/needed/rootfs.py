@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from needed.closure import Reason
-from needed.errors import SourceError, UsageError
+from needed.errors import ReadError, SourceError, UsageError
 from needed.loader.cache import render_cache
 from needed.root import MemoryFile, Walker, encode_path, join
 from needed.value import value
@@ -13,20 +13,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from needed.closure import Closure
-    from needed.root import Found, OpenFile, Root, RootPath
+    from needed.root import Entry, Found, OpenFile, Root, RootPath
 
 CACHE_PATH = "/etc/ld.so.cache"
 
 
 @value
 class FileContent:
-    """The bytes of a regular file of a Root, opened when they are wanted."""
+    """The bytes of a regular file of a Root, opened when they are wanted; `entry` is what stood there when it was
+    resolved, None not to look."""
 
     root: Root
     path: RootPath
+    entry: Entry | None = None
 
     def open(self) -> OpenFile:
-        return self.root.open(self.path)
+        """Raises ReadError if it is not the file that was resolved any more."""
+        file = self.root.open(self.path)
+        if self.entry is not None and self.root.entry(self.path) != self.entry:
+            file.close()
+            hint = "build again when nothing writes to it"
+            raise ReadError(f"{self.path}: changed since it was resolved", hints=[hint])
+        return file
 
 
 @value
@@ -124,7 +132,7 @@ class _Tree:
     def place(self, path: str, found: Found, reason: Reason) -> None:
         """A file of the closure under its path string: the file, every link crossed, every directory passed by `..`."""
         mode = 0o755 if found.entry.mode & 0o111 else 0o644
-        self.put(found.path, File(mode, found.entry.size, FileContent(self.root, found.path)), reason)
+        self.put(found.path, File(mode, found.entry.size, FileContent(self.root, found.path, found.entry)), reason)
         self.link(path, found)
 
     def link(self, path: str, found: Found) -> None:
@@ -159,12 +167,16 @@ class _Tree:
         found = self.walker.find(addition.source)
         if found is None:
             raise SourceError(f"{addition.source}: no such file or folder to add", hints=["check the path after --add"])
+        if found.entry.kind == "special":
+            raise SourceError(f"{addition.source}: is a device, a pipe or a socket, which no image holds")
         reason = Reason("included")
         if addition.source == addition.destination:
             destination = str(found.path)
             self.link(addition.source, found)
         else:
             destination = self.destination(addition.destination)
+            if destination == "/" and found.entry.kind != "directory":
+                raise UsageError(f"{addition.source}: a file cannot become /", hints=[f"--add {addition.source}:/NAME"])
         pending: list[tuple[RootPath, str]] = [(found.path, destination)]
         while pending:  # no recursion: a tree may be 2,000 folders deep
             source, target = pending.pop()
@@ -172,7 +184,7 @@ class _Tree:
             if entry is None or entry.kind == "special":
                 continue
             if entry.kind == "file":
-                content = FileContent(self.root, source)
+                content = FileContent(self.root, source, entry)
                 self.put(target, File(entry.mode & 0o777, entry.size, content), reason)
             elif entry.kind == "symlink":
                 self.put(target, Symlink(entry.target), reason)
@@ -184,7 +196,9 @@ class _Tree:
     def destination(self, path: str) -> str:
         """`path` with the links that its folders are in the root, so that `/bin/x` lands where `/bin` leads."""
         parts = [part for part in path.split("/") if part not in ("", ".")]
-        if ".." in parts or not parts:
+        if not parts:
+            return "/"
+        if ".." in parts:
             raise UsageError(f"{path}: expected an absolute path in the image without '..'", hints=["--add SRC:/DEST"])
         for number in range(len(parts) - 1, 0, -1):
             found = self.walker.find("/" + "/".join(parts[:number]))

@@ -187,7 +187,11 @@ def test_a_script_brings_its_interpreter(root: Path, tmp_path: Path) -> None:
         (root / "usr/bin" / name).chmod(0o755)
     done = run("build", "script", "--root", str(root), "-o", f"oci:{tmp_path}/lay", "--json")
     assert json.loads(done.stdout)["files"] == 5
-    assert config_of(tmp_path / "lay")["config"] == {"Entrypoint": ["/usr/bin/script"], "User": "65532:65532"}
+    assert config_of(tmp_path / "lay")["config"] == {
+        "Entrypoint": ["/usr/bin/script"],
+        "Env": ["PATH=/usr/bin"],  # what env looks up
+        "User": "65532:65532",
+    }
 
 
 @pytest.mark.parametrize(
@@ -274,3 +278,63 @@ def test_the_reference_is_the_parsers() -> None:
     script = Path(__file__).parents[2] / "tools/reference.py"
     done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_nobody_may_execute_is_refused(root: Path) -> None:
+    (root / "usr/bin/other").chmod(0o644)
+    done = run("build", "/bin/other", "--root", str(root), "-n")
+    assert done.returncode == 2
+    assert "chmod +x /bin/other" in done.stderr
+
+
+def test_an_interpreter_of_another_machine_is_refused(root: Path) -> None:
+    done = run("build", "arm", "--root", str(root), "-n")
+    assert done.returncode == 4
+    assert "its interpreter /lib64/ld-linux-x86-64.so.2 is for x86-64" in done.stderr
+
+
+def test_a_folder_may_become_the_root_of_the_image(root: Path, tmp_path: Path) -> None:
+    (root / "overlay/etc").mkdir(parents=True)
+    (root / "overlay/etc/motd").write_text("hi")
+    done = run("build", "--empty", "--root", str(root), "--add", "/overlay:/", "-o", f"tar:{tmp_path}/t.tar")
+    assert done.returncode == 0, done.stderr
+    with tarfile.open(tmp_path / "t.tar") as tar:
+        assert tar.getnames() == ["etc", "etc/motd"]
+
+
+def test_a_pipe_that_is_named_is_refused(root: Path) -> None:
+    os.mkfifo(root / "pipe")
+    assert run("build", "--empty", "--root", str(root), "--add", "/pipe", "-n").returncode == 2
+
+
+def test_dots_behind_a_link_lead_where_the_kernel_goes(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/usr/lib")
+    assert run("ldd", "link/../bin/env", cwd=tmp_path).returncode == 0
+    assert run("build", "./link/../bin/env", "-n", cwd=tmp_path).returncode == 0
+
+
+def test_a_closed_or_full_standard_output_is_no_traceback(root: Path) -> None:
+    for words in (f"ldd /bin/prog --root {root}", f"build prog -n --root {root}", "--version"):
+        command = f"exec {NEEDED} {words}"
+        for redirection in (">&-", ">/dev/full"):
+            done = subprocess.run(["sh", "-c", f"{command} {redirection}"], capture_output=True, text=True, check=False)
+            assert "Traceback" not in done.stderr, (words, redirection)
+
+
+def test_bytes_that_are_no_utf8_are_the_same_bytes_on_any_locale(root: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xc3\xa9")
+    shutil.copy(root / "usr/bin/other", root / "usr/bin" / name)
+    folder = tmp_path / os.fsdecode(b"d\xc3\xa9")
+    folder.mkdir()
+    digests = set()
+    for env in ({"LC_ALL": "C.UTF-8"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}):
+        done = run("build", f"/bin/{name}", "--root", str(root), "-t", "x", "-o", f"tar:{folder}/t", cwd=folder, **env)
+        assert done.returncode == 0, done.stderr
+        digests.add(done.stdout)
+    assert len(digests) == 1
+
+
+def test_a_wrong_option_is_a_sentence_with_a_hint() -> None:
+    done = run("build", "--bogus", "--json", "x")
+    assert done.returncode == 2
+    assert json.loads(done.stderr)["error"]["kind"] == "usage"

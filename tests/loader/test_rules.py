@@ -219,3 +219,42 @@ def test_thousands_of_libraries_in_a_chain_need_no_recursion() -> None:
     mapped = resolve(MemoryRoot(tree), ["/prog"]).programs[0]
     assert len(mapped.objects) == depth + 3
     assert not mapped.missing
+
+
+LD = "/lib64/ld-linux-x86-64.so.2"
+
+
+def in_memory(tree: dict[str, bytes | str], path: str) -> list[str]:
+    from needed.root import MemoryRoot
+    from tests.loader.synthetic import shared_object
+
+    loader = {LD: shared_object(soname="ld-linux-x86-64.so.2")}
+    mapped = resolve(MemoryRoot(loader | tree), [path]).programs[0]
+    assert not mapped.missing
+    return [item.path for item in mapped.objects]
+
+
+def test_a_cycle_back_to_main_ends() -> None:
+    from tests.loader.synthetic import shared_object
+
+    tree: dict[str, bytes | str] = {
+        "/lib/main": shared_object(needed=("libb.so",), interpreter=LD),
+        "/lib/libb.so": shared_object(needed=("main", "libc.so")),
+        "/lib/libc.so": shared_object(needed=("libb.so",)),
+    }
+    assert in_memory(tree, "/lib/main") == ["/lib/main", "/lib/libb.so", "/lib/main", "/lib/libc.so", LD]
+
+
+def test_origin_of_a_program_at_the_top_is_the_root(tmp_path: Path) -> None:
+    from needed.root import MemoryRoot
+
+    lib = library(tmp_path / "liba.so", soname="liba.so")
+    prog = program(tmp_path / "prog", needs=(lib,), flags=(NEW, "-Wl,-rpath,$ORIGIN", "-nostdlib", "-Wl,-emain"))
+    tree: dict[str, bytes | str] = {
+        "/prog": prog.read_bytes(),
+        "/liba.so": lib.read_bytes(),
+        LD: Path(LD).read_bytes(),
+    }
+    mapped = resolve(MemoryRoot(tree), ["/prog"])
+    assert not mapped.missing
+    assert mapped.programs[0].objects[1].path == "/liba.so"

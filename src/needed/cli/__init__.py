@@ -5,6 +5,7 @@ Environment, clock, terminal and exit codes belong to this room alone.
 
 from __future__ import annotations
 
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -13,11 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
+    from needed.errors import NeededError
+
 _VERBS = ("build", "ldd", "inspect", "completion")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; what it returns is its exit status."""
+    _open_closed_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     if words in (["--version"], ["-V"]):  # before anything else is imported: start-up is a feature
         from needed.version import __version__
@@ -27,32 +31,56 @@ def main(argv: Sequence[str] | None = None) -> int:
     from needed.errors import NeededError
 
     try:
-        arguments = parser(words).parse_args([_as_utf8(word) for word in words])
+        arguments = parser(words).parse_args([_as_utf8(word) for word in words] or ["--help"])
         status: int = arguments.run(arguments)
         sys.stdout.flush()
     except NeededError as error:
-        from needed.cli.console import print_error
-
-        print_error(error, as_json="--json" in words)
-        return error.exit_code
+        return _end_with(error, as_json="--json" in words)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         _close_stdout()
         return 141
+    except OSError as error:
+        from needed.errors import OutputError
+
+        _close_stdout()
+        return _end_with(OutputError(f"standard output cannot be written: {error.strerror}"), as_json="--json" in words)
+    except Exception as error:
+        if "NEEDED_TRACEBACK" in os.environ:
+            raise
+        hints = ["please report it with what NEEDED_TRACEBACK=1 shows"]
+        defect = NeededError(f"a defect of needed: {type(error).__name__}: {error}", hints=hints)
+        return _end_with(defect, as_json="--json" in words)
     return status
+
+
+def _end_with(error: NeededError, *, as_json: bool) -> int:
+    from needed.cli.console import print_error
+
+    try:
+        print_error(error, as_json=as_json)
+        sys.stderr.flush()
+    except OSError:
+        pass  # nobody listens; the exit status still tells
+    return error.exit_code
+
+
+def _open_closed_streams() -> None:
+    """A stream that was closed before we began (`>&-`) takes what is written and forgets it."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def main_and_exit() -> NoReturn:
     """Run the command and leave without taking the interpreter apart, which takes as long as resolving a program."""
-    import os
-
     status = main()
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-    except BrokenPipeError:
-        status = 141
+    except OSError:
+        status = status or 141
     os._exit(status)
 
 
@@ -60,7 +88,15 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The parser with every verb, or with the one that `words` begin with: the others need not be imported."""
     import argparse
 
-    top = argparse.ArgumentParser(
+    class Parser(argparse.ArgumentParser):
+        """argparse, whose errors are ours: a sentence, a hint, an object with --json."""
+
+        def error(self, message: str) -> NoReturn:
+            from needed.errors import UsageError
+
+            raise UsageError(message, hints=[f"{self.prog} --help"])
+
+    top: argparse.ArgumentParser = Parser(
         prog="needed",
         description="Builds the smallest container image that provably runs, from the programs that you name.",
         epilog="needed VERB --help tells more. Example: needed build /bin/bash /bin/ls -t ls --load",
@@ -89,18 +125,12 @@ def _module(name: str) -> _Verb:
 
 def _as_utf8(word: str) -> str:
     """Arguments are bytes to the kernel; paths inside a Root are those bytes read as UTF-8, whatever the locale."""
-    from os import fsencode
-
-    return fsencode(word).decode("utf-8", "surrogateescape")
+    return os.fsencode(word).decode("utf-8", "surrogateescape")
 
 
 def _close_stdout() -> None:
     """A reader that left must not become a message at exit."""
-    import os
-
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
 if TYPE_CHECKING:

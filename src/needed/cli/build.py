@@ -6,6 +6,7 @@ import os
 import sys
 
 from needed.cli.console import Progress, shown, write
+from needed.cli.paths import absolute, to_host
 from needed.errors import UsageError
 
 TYPE_CHECKING = False
@@ -87,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
     first = default_name(arguments.programs[0]) if arguments.programs else "empty"
     reference = parse_reference(arguments.tag or first)
     given, told = _configuration(arguments)
-    destinations = [parse_destination(text) for text in arguments.output or ()]
+    destinations = [parse_destination(to_host(text)) for text in arguments.output or ()]
     if not destinations and not arguments.load:
         destinations = [parse_destination(f"docker-archive:{reference.name.rpartition('/')[2]}.tar")]
 
@@ -95,11 +96,11 @@ def run(arguments: argparse.Namespace) -> int:
     programs = [_inside(program, arguments.root) for program in arguments.programs]
     additions = [_addition(text, arguments.root) for text in arguments.add]
     library_path = _library_path(arguments)
-    planned = plan(DirectoryRoot(arguments.root), programs, additions, library_path, arguments.platform)
+    planned = plan(DirectoryRoot(to_host(arguments.root)), programs, additions, library_path, arguments.platform)
     if arguments.dry_run:
         _show_plan(planned, as_json=arguments.json)
         return 0
-    configuration = default_configuration(planned.requested, given, told=told)
+    configuration = default_configuration(planned, given, told=told)
     if arguments.load:
         destinations.append(_engine(reference))
     return _write(arguments, planned, configuration, (codec, reference, destinations))
@@ -117,7 +118,7 @@ def _write(
     from needed.output.spool import SpoolStore
 
     codec, reference, destinations = shape
-    _stop_on_sigterm()
+    _stop_on_signals()
     progress = Progress(sys.stderr) if not arguments.quiet and sys.stderr.isatty() else None
     cache = None if arguments.no_cache else _member_cache()
     packing = Packing(codec, None, progress, cache)
@@ -232,7 +233,7 @@ def _configuration(arguments: argparse.Namespace) -> tuple[Configuration, frozen
         for text in [arguments.workdir] if option == "workdir" else arguments.volume:
             if text and not text.startswith("/"):
                 raise UsageError(f"--{option} {text}: expected an absolute path", hints=[f"--{option} /{text}"])
-    if arguments.user.strip() != arguments.user or not arguments.user:
+    if not all(part.isascii() and part.isdigit() for part in arguments.user.split(":", 1)):
         raise UsageError(f"--user {arguments.user!r}: expected UID[:GID]", hints=["--user 65532:65532"])
     labels = tuple((name, text) for name, _, text in (item.partition("=") for item in arguments.label))
     return Configuration(
@@ -292,25 +293,25 @@ def _library_path(arguments: argparse.Namespace) -> tuple[str, ...]:
     found = tuple(item for item in text.split(":") if item)
     for item in found:
         if not item.startswith("/"):
-            hint = f"--library-path {os.path.abspath(item)}"
+            hint = f"--library-path {absolute(item)}"
             raise UsageError(f"--library-path {item}: expected absolute paths", hints=[hint])
     return found
 
 
 def _inside(path: str, root: str) -> str:
     """A path of the command line as a path inside the root: relative ones are this folder's where the root is `/`."""
-    return os.path.abspath(path) if root == "/" and "/" in path else path
+    return absolute(path) if root == "/" and "/" in path else path
 
 
 def _addition(text: str, root: str) -> Addition:
     from needed.rootfs import Addition
 
-    there = os.path.lexists(os.path.join(root, text.lstrip("/")) if root != "/" else text)
+    there = os.path.lexists(to_host(f"{root}/{text}" if root != "/" else text))
     source, _, destination = (text, "", "") if there else text.rpartition(":") if ":" in text else (text, "", "")
-    inside = os.path.abspath(source) if root == "/" else os.path.normpath("/" + source)
+    inside = absolute(source) if root == "/" else f"/{source.lstrip('/')}".rstrip("/") or "/"
     if destination and not destination.startswith("/"):
         raise UsageError(f"--add {text}: expected an absolute destination", hints=[f"--add {source}:/{destination}"])
-    return Addition(inside, destination.rstrip("/") or inside)
+    return Addition(inside, destination.rstrip("/") or ("/" if destination else inside))
 
 
 def _folder(destination: Destination) -> str:
@@ -320,11 +321,13 @@ def _folder(destination: Destination) -> str:
     return os.path.dirname(os.path.abspath(destination.path))
 
 
-def _stop_on_sigterm() -> None:
+def _stop_on_signals() -> None:
     """End as from an exception, so that what was begun is removed."""
     import signal
 
-    def stop(_number: int, _frame: object) -> None:
-        raise SystemExit(143)
+    def stop(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
 
-    signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, stop)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from needed.cli.console import shown, write
-from needed.errors import ElfError, SourceError
+from needed.cli.paths import absolute, to_host
+from needed.errors import ElfError, ReadError, SourceError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,15 +36,15 @@ def run(arguments: argparse.Namespace) -> int:
     from needed.root import DirectoryRoot
 
     directories = tuple((arguments.library_path or "").replace(";", ":").split(":")) if arguments.library_path else ()
-    resolver = Resolver(DirectoryRoot(arguments.root), directories)
+    resolver = Resolver(DirectoryRoot(to_host(arguments.root)), directories)
     status, objects = 0, []
     for program in arguments.programs:
         if len(arguments.programs) > 1 and not arguments.json:
             write(f"{shown(program)}:")
         try:
-            named = os.path.abspath(program) if arguments.root == "/" and "/" in program else program
+            named = absolute(program) if arguments.root == "/" and "/" in program else program
             load_list = resolver.load_list(resolver.find_program(named))
-        except SourceError as error:
+        except (SourceError, ReadError) as error:
             status = 1
             if arguments.json:
                 objects.append({"program": program, "error": error.message})
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
             continue
         from needed.report import ldd as report
 
-        status |= load_list.program.elf.linkage == "static"
+        status |= load_list.program.elf.linkage in ("static", "relocatable")
         if arguments.json:
             objects.append(report.ldd_object(load_list))
         else:

@@ -53,7 +53,7 @@ class GlibcSearch:
 
     def skips(self, outcome: str) -> bool:
         # Another machine's file is passed over, a file that is no ELF file is fatal (open_verify).
-        return outcome in ("absent", "wrong machine")
+        return outcome in ("absent", "wrong machine", "not readable")
 
     def candidates(self, name: str, chain: tuple[LoadedObject, ...]) -> Iterator[Candidate]:
         requester = chain[0]
@@ -77,7 +77,8 @@ class GlibcSearch:
                 yield Candidate(f"{directory}/{name}", "default directory")
 
     def in_list(self, elements: list[str], owner: LoadedObject, rule: str, name: str) -> Iterator[Candidate]:
-        for element in dict.fromkeys(self.expand(element, owner).rstrip("/") or element[:1] for element in elements):
+        expanded = (self.expand(element, owner) for element in elements)
+        for element in dict.fromkeys(element.rstrip("/") or element[:1] for element in expanded):
             # An empty or relative element is the working directory's, which an image's user decides.
             if element.startswith("/"):
                 yield Candidate(f"{element.rstrip('/')}/{name}", rule)

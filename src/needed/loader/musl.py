@@ -47,7 +47,7 @@ class MuslSearch:
             yield asked
 
     def skips(self, outcome: str) -> bool:
-        return outcome == "absent"  # the first file that opens is taken, whatever it is
+        return outcome in ("absent", "not readable")  # the first file that opens is taken, whatever it is
 
     def candidates(self, name: str, chain: tuple[LoadedObject, ...]) -> Iterator[Candidate]:
         if "/" in name:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from needed.closure import Attempt, Closure, LoadedObject, LoadList, Need, Reason, Script
 from needed.elf import is_elf, parse_elf, parse_machine
-from needed.errors import ElfError, SourceError
+from needed.elf.model import DF_1_PIE, ET_DYN
+from needed.errors import ElfError, ReadError, SourceError
 from needed.loader.cache import MAX_CACHE, parse_cache
 from needed.loader.glibc import GlibcSearch
 from needed.loader.ldso import FALLBACK, MAX_LOADER, parse_builtin
@@ -88,6 +89,8 @@ class Resolver:
 
     def find_program(self, name: str) -> RootPath:
         """`name` itself if it is a path, else the first executable of that name on the root's PATH."""
+        if not name or "\0" in name:
+            raise SourceError("a program's name is empty or holds a NUL byte", hints=["name a program: /bin/ls"])
         if "/" in name:
             return RootPath(name if name.startswith("/") else f"/{name}")
         for directory in _SEARCH_PATH:
@@ -134,17 +137,20 @@ class Resolver:
 
     def probe(self, path: str, machine: Machine) -> tuple[str, LoadedObject | None]:
         """What the loader makes of the candidate at `path`: an outcome for `Attempt`, and the object if it is taken."""
-        found = self.walker.find(path)
-        if found is None:
-            return "absent", None
-        if found.entry.kind != "file":
-            return "not a regular file", None
-        elf = self.read_elf(found)
+        try:
+            found = self.walker.find(path)
+            if found is None:
+                return "absent", None
+            if found.entry.kind != "file":
+                return "not a regular file", None
+            elf = self.read_elf(found)
+        except ReadError:
+            return "not readable", None
         if isinstance(elf, ElfError):
             return self._foreign(found, machine) or f"not loadable: {elf.message}", None
         if not machine.loads(elf.machine):
             return "wrong machine", None
-        if elf.e_type != 3 or not elf.dynamic:
+        if elf.e_type != ET_DYN or not elf.dynamic or elf.flags_1 & DF_1_PIE:
             return "not loadable: no shared object", None
         return "found", LoadedObject(RootPath(path), found, elf)
 
@@ -181,7 +187,10 @@ class Resolver:
         head = self._read(found, 256)
         if is_elf(head):
             return None
-        words = parse_shebang(head)
+        try:
+            words = parse_shebang(head)
+        except SourceError as error:
+            raise SourceError(f"{path}: {error.message}", hints=error.hints) from None
         if words is None:
             what = "an empty file" if not head else "neither an ELF file nor a script with a #! line"
             raise SourceError(
@@ -230,10 +239,9 @@ class _Walk:
     ) -> None:
         self.resolver, self.main, self.interpreter, self.search = resolver, main, interpreter, search
         self.objects = [main]
-        self.parents: dict[str, LoadedObject] = {}
-        self.known: dict[str, LoadedObject] = {main.path: main}
-        if main.elf.soname:
-            self.known.setdefault(main.elf.soname, main)
+        # By identity: main may be loaded a second time, as a library under its own path string.
+        self.parents: dict[int, LoadedObject] = {}
+        self.known = dict.fromkeys(search.known_names(main, main.path), main)
         # main's own identity is not known to the loader, so it never matches
         self.identities = {interpreter.found.entry.identity: interpreter} if interpreter else {}
         self.needs: list[Need] = []
@@ -294,7 +302,7 @@ class _Walk:
             item = same
         else:
             self.identities[taken.found.entry.identity] = item = taken
-            self.parents[taken.path] = requester
+            self.parents[id(taken)] = requester
             self.objects.append(taken)
         for known in self.search.known_names(item, name):
             self.known.setdefault(known, item)
@@ -302,7 +310,7 @@ class _Walk:
 
     def chain(self, item: LoadedObject) -> tuple[LoadedObject, ...]:
         chain = [item]
-        while (parent := self.parents.get(chain[-1].path)) is not None:
+        while (parent := self.parents.get(id(chain[-1]))) is not None:
             chain.append(parent)
         return tuple(chain)
 

@@ -18,14 +18,27 @@ def parse_shebang(head: bytes) -> tuple[str, ...] | None:
     line = head[2:].partition(b"\n")[0]
     if line.endswith(b"\r"):
         raise SourceError(
-            "the #! line of a script ends in CR LF, so that the kernel looks for an interpreter whose name ends in CR",
+            "its #! line ends in CR LF, so that the kernel looks for an interpreter whose name ends in CR",
             hints=["convert it: sed -i 's/\\r$//' SCRIPT"],
         )
     words = line.decode("utf-8", "surrogateescape").split()
     if not words:
-        raise SourceError("the #! line of a script names no interpreter", hints=["write #!/bin/sh, for example"])
+        raise SourceError("its #! line names no interpreter", hints=["write #!/bin/sh, for example"])
     interpreter, rest = words[0], words[1:]
     if interpreter.rpartition("/")[2] == "env":
-        names = [word for word in rest if not word.startswith("-") and "=" not in word]
-        return (interpreter, *names[:1])
+        return (interpreter, *_started_by_env(rest))
     return (interpreter,)
+
+
+def _started_by_env(words: list[str]) -> tuple[str, ...]:
+    """The name that env(1) of coreutils would look up, after its options and assignments."""
+    ahead = list(words)
+    while ahead:
+        word = ahead.pop(0)
+        if word in ("-u", "--unset", "-C", "--chdir"):
+            ahead = ahead[1:]
+        elif word.startswith("-S") and len(word) > 2:
+            ahead.insert(0, word[2:])
+        elif not word.startswith("-") and "=" not in word:
+            return (word,)
+    return ()

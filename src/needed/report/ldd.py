@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def render_ldd(load_list: LoadList) -> Iterator[str]:
     """The lines of `ldd`, in the loader's order, without addresses and without the kernel's vDSO."""
     elf = load_list.program.elf
-    if elf.linkage == "static":
+    if elf.linkage in ("static", "relocatable"):
         yield "\tnot a dynamic executable"
         return
     if load_list.missing_interpreter is not None:

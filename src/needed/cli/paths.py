@@ -1,0 +1,32 @@
+"""Paths between the command line, the Root and the operating system.
+
+Arguments are bytes to the kernel. Inside, every path is those bytes read as UTF-8 with surrogates (see `root`); where
+one reaches `os`, it is turned into what the locale's encoding makes of the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+
+
+def absolute(path: str) -> str:
+    """`path` seen from the working directory; `..` is taken away only where that leads to the same place.
+
+    After a symlink `..` is the parent of where the link leads, so there it stays for the Walker.
+    """
+    start = "" if path.startswith("/") else os.getcwdb().decode("utf-8", "surrogateescape")
+    parts: list[str] = []
+    for part in f"{start}/{path}".split("/"):
+        if part in ("", "."):
+            continue
+        above = "/" + "/".join(parts)
+        if part == ".." and (not parts or (parts[-1] != ".." and not os.path.islink(to_host(above)))):
+            parts = parts[:-1]
+        else:
+            parts.append(part)
+    return "/" + "/".join(parts)
+
+
+def to_host(path: str) -> str:
+    """The same bytes as the functions of `os` want them under this locale."""
+    return os.fsdecode(path.encode("utf-8", "surrogateescape"))
