@@ -23,16 +23,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; what it returns is its exit status."""
     _open_closed_streams()
     words = list(sys.argv[1:] if argv is None else argv)
-    if words in (["--version"], ["-V"]):  # before anything else is imported: start-up is a feature
-        from needed.version import __version__
-
-        print(f"needed {__version__}")
-        return 0
     from needed.errors import NeededError
 
     try:
-        arguments = parser(words).parse_args([_as_utf8(word) for word in words] or ["--help"])
-        status: int = arguments.run(arguments)
+        status = _run(words)
         sys.stdout.flush()
     except NeededError as error:
         return _end_with(error, as_json="--json" in words)
@@ -52,6 +46,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         hints = ["please report it with what NEEDED_TRACEBACK=1 shows"]
         defect = NeededError(f"a defect of needed: {type(error).__name__}: {error}", hints=hints)
         return _end_with(defect, as_json="--json" in words)
+    return status
+
+
+def _run(words: list[str]) -> int:
+    if words in (["--version"], ["-V"]):  # before anything else is imported: start-up is a feature
+        from needed.version import __version__
+
+        print(f"needed {__version__}")
+        return 0
+    arguments = parser(words).parse_args([_as_utf8(word) for word in words] or ["--help"])
+    status: int = arguments.run(arguments)
     return status
 
 
