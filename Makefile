@@ -26,6 +26,7 @@ engines: $(VENV)/.engines
 	$(RUN) -m pytest $(ENGINE_OPTIONS) $(or $(ARGS),tests/engines)
 
 bench: $(VENV)/.test
+	$(RUN) -m compileall -q src  # what pip does with an installed wheel
 	$(RUN) -m benchmarks.bench $(ARGS)
 
 clean:

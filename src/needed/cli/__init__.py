@@ -80,6 +80,9 @@ def _open_closed_streams() -> None:
 
 def main_and_exit() -> NoReturn:
     """Run the command and leave without taking the interpreter apart, which takes as long as resolving a program."""
+    import gc
+
+    gc.disable()  # one short run: what it would look for is given back at the end anyway
     status = main()
     try:
         sys.stdout.flush()
