@@ -123,11 +123,11 @@ def write_image(  # noqa: PLR0913  (two of the six are the surroundings)
         case "docker-daemon":
             from needed.output.docker_daemon import load_into_docker
 
-            return Written(str(name), load_into_docker(image_archive(image, name), name, docker_host))
+            return Written(f"docker-daemon:{name}", load_into_docker(image_archive(image, name), name, docker_host))
         case _:
             from needed.output.containers_storage import load_into_podman
 
-            return Written(str(name), load_into_podman(image_archive(image, name), name))
+            return Written(f"containers-storage:{name}", load_into_podman(image_archive(image, name), name))
 
 
 def _named(text: str, transport: str, path: str, name: str) -> Destination:
