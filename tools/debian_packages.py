@@ -1,4 +1,4 @@
-"""Installs the Debian packages that `make engines` runs, those whose command is not there yet.
+"""Installs the Debian packages that `make engines` and CI run, those whose command is not there yet.
 
 As root on Debian or a child of it by apt-get; anywhere else it names what is missing and ends with 1. The tests start
 engines of their own; no service of the machine needs to run.
@@ -13,6 +13,7 @@ import sys
 
 # A package and what shows that it is there: a command, or a file.
 PACKAGES = {
+    "binutils": "readelf",
     "ca-certificates": "/etc/ssl/certs/ca-certificates.crt",
     "crun": "crun",
     "docker.io": "dockerd",
@@ -21,6 +22,7 @@ PACKAGES = {
     "iproute2": "ip",
     "iptables": "iptables",
     "libc6-dev": "/usr/include/stdio.h",
+    "make": "make",
     "musl-tools": "musl-gcc",
     "podman": "podman",
     "runc": "runc",
