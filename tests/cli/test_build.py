@@ -126,7 +126,7 @@ def test_the_archive_is_named_after_the_first_program_and_its_digest_is_printed(
     done = run("build", "prog", "--root", str(root), cwd=tmp_path)
     assert done.stdout.startswith("prog@sha256:")
     assert (tmp_path / "prog.tar").exists()
-    assert "files       3" in done.stderr
+    assert "files   3" in done.stderr
     assert run("build", "prog", "--root", str(root), "-q", cwd=tmp_path).stderr == ""
 
 

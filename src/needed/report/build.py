@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 def render_summary(image: Image, name: str, written: list[str]) -> Iterator[str]:
-    """Files, bytes, compressed bytes and digest, a line each."""
-    yield f"image       {name}  {image.platform}"
-    yield f"files       {image.files:,}"
-    yield f"bytes       {image.content_size:,}"
+    """Files, bytes, compressed bytes and digest, a line each, none wider than 80 columns for its digest."""
+    yield f"image   {name}  {image.platform}"
+    yield f"files   {image.files:,}"
+    yield f"bytes   {image.content_size:,}"
     kind = image.layers[0].descriptor.media_type.rpartition("+")[2]
-    yield f"compressed  {image.layers[0].descriptor.size:,}" + (f" ({kind})" if "tar" not in kind else " (not at all)")
-    yield f"digest      {image.manifest.digest}"
+    yield f"packed  {image.layers[0].descriptor.size:,}" + (f" ({kind})" if "tar" not in kind else " (not compressed)")
+    yield f"digest  {image.manifest.digest}"
     for place in written:
-        yield f"written to  {place}"
+        yield f"written {place}"
 
 
 def render_files(rootfs: Rootfs) -> Iterator[str]:
