@@ -101,6 +101,15 @@ def test_rpath_is_inherited(tmp_path: Path) -> None:
     assert str(deep) in agree(prog)
 
 
+def test_rpath_is_inherited_from_a_library_in_the_middle_too(tmp_path: Path) -> None:
+    deepest = library(tmp_path / "c/libc1.so", soname="libc1.so")
+    deep = library(tmp_path / "b/libb.so", needs=(deepest,), soname="libb.so")
+    path = f"-Wl,-rpath,{tmp_path}/b:{tmp_path}/c"
+    lib = library(tmp_path / "a/liba.so", needs=(deep,), soname="liba.so", flags=(OLD, path))
+    prog = program(tmp_path / "prog", needs=(lib,), flags=(OLD, f"-Wl,-rpath,{tmp_path}/a"))
+    assert str(deepest) in agree(prog)
+
+
 def test_a_requester_with_runpath_ignores_its_ancestors_rpath(tmp_path: Path) -> None:
     deep = library(tmp_path / "b/libb.so", soname="libb.so")
     lib = library(tmp_path / "a/liba.so", needs=(deep,), soname="liba.so", flags=(NEW, "-Wl,-rpath,/nowhere"))
