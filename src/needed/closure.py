@@ -23,14 +23,6 @@ class Reason:
 
 
 @value
-class SearchDir:
-    """A directory that is searched, and the rule that led there ("RUNPATH of /usr/bin/x", "default directory")."""
-
-    path: str
-    rule: str
-
-
-@value
 class Attempt:
     """One path string that the loader would open, and what is there: "found", "absent", "wrong machine", "not ELF"."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
-from needed.cli.console import Progress, shown, write
+from needed.cli.console import Progress, write
 from needed.cli.paths import absolute, to_host
 from needed.errors import UsageError
+from needed.report.text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def _report(
     to_stdout = any(place.endswith(":-") for place in places)
     if not arguments.quiet and not arguments.json:
         for line in render_summary(image, str(reference), places):
-            write(shown(line), sys.stderr)
+            write(printable(line), sys.stderr)
     if arguments.json:
         import json
 
@@ -169,7 +170,7 @@ def _show_plan(planned: Plan, *, as_json: bool) -> None:
         write(json.dumps({"platform": str(planned.platform), "files": files_object(planned.rootfs)}, indent=2))
         return
     for line in render_files(planned.rootfs):
-        write(shown(line))
+        write(printable(line))
 
 
 def _member_cache() -> MemberCache | None:

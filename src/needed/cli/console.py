@@ -6,25 +6,13 @@ import os
 import sys
 from time import monotonic
 
+from needed.report.text import printable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
     from needed.errors import NeededError
-
-
-def shown(text: str) -> str:
-    """`text` with control characters and undecodable bytes escaped, so that a name cannot steer the terminal."""
-    if text.isprintable():
-        return text
-    return "".join(
-        letter
-        if letter.isprintable()
-        else f"\\x{ord(letter) - 0xDC00:02x}"
-        if 0xDC80 <= ord(letter) <= 0xDCFF
-        else letter.encode("unicode_escape").decode("ascii")
-        for letter in text
-    )
 
 
 def write(text: str, stream: TextIO | None = None) -> None:
@@ -45,11 +33,11 @@ def print_error(error: NeededError, *, as_json: bool) -> None:
         write(json.dumps({"error": found | {"exit_code": error.exit_code}}), sys.stderr)
         return
     red, cyan, plain = ("\033[31m", "\033[36m", "\033[0m") if colour(sys.stderr) else ("", "", "")
-    write(f"{red}error:{plain} {shown(error.message)}", sys.stderr)
+    write(f"{red}error:{plain} {printable(error.message)}", sys.stderr)
     for detail in error.details:
-        write(f"  {shown(detail)}", sys.stderr)
+        write(f"  {printable(detail)}", sys.stderr)
     for hint in error.hints:
-        write(f"{cyan}hint:{plain} {shown(hint)}", sys.stderr)
+        write(f"{cyan}hint:{plain} {printable(hint)}", sys.stderr)
 
 
 def colour(stream: TextIO) -> bool:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 
+from needed.cli.paths import absolute
 from needed.elf import parse_elf
 from needed.elf.provenance import parse_provenance
 from needed.errors import NeededError, ReadError, SourceError
-from needed.report.inspect import printable, render_object, render_text
+from needed.report.inspect import render_object, render_text
 from needed.report.readelf import dynamic_rows, render_dynamic
+from needed.report.text import printable
 from needed.root import DirectoryRoot, Walker
 from needed.value import value
 
@@ -85,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _inspect(root: DirectoryRoot, walker: Walker, name: str, base: str | None) -> Inspected:
     """`base` is the directory that a relative name starts at, None for the working directory."""
     shown = printable(name)
-    found = walker.find(_absolute(name, base)) if name else None
+    found = walker.find(absolute(name) if base is None else f"{base}/{name}") if name else None
     if found is None:
         raise SourceError(f"{shown}: No such file")
     if found.entry.kind != "file":
@@ -103,16 +104,6 @@ def _inspect(root: DirectoryRoot, walker: Walker, name: str, base: str | None) -
     finally:
         file.close()
     return Inspected(name, elf_file, provenance, found.entry)
-
-
-def _absolute(name: str, base: str | None) -> str:
-    # Not normalised: after a symlink, `..` is the parent of where the link leads, which the walker knows.
-    if name.startswith("/"):
-        return name
-    try:
-        return f"{os.getcwdb().decode('utf-8', 'surrogateescape') if base is None else base}/{name}"
-    except OSError:
-        raise SourceError(f"{printable(name)}: the working directory is gone") from None
 
 
 def _text(item: Inspected, *, dynamic: bool, many: bool) -> str:

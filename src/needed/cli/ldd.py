@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from needed.cli.console import shown, write
+from needed.cli.console import write
 from needed.cli.paths import absolute, to_host
 from needed.errors import ElfError, ReadError, SourceError
+from needed.report.text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     status, objects = 0, []
     for program in arguments.programs:
         if len(arguments.programs) > 1 and not arguments.json:
-            write(f"{shown(program)}:")
+            write(f"{printable(program)}:")
         try:
             named = absolute(program) if arguments.root == "/" and "/" in program else program
             load_list = resolver.load_list(resolver.find_program(named))
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
                 write("\tnot a dynamic executable")
             else:
                 sys.stdout.flush()
-                write(f"needed ldd: {shown(error.message)}", sys.stderr)
+                write(f"needed ldd: {printable(error.message)}", sys.stderr)
             continue
         from needed.report import ldd as report
 
@@ -72,4 +73,4 @@ def _print(load_list: LoadList, *, tree: bool) -> None:
     from needed.report import ldd as report
 
     for line in report.render_tree(load_list) if tree else report.render_ldd(load_list):
-        write(("\t" if line.startswith("\t") else "") + shown(line.removeprefix("\t")))
+        write(("\t" if line.startswith("\t") else "") + printable(line.removeprefix("\t")))

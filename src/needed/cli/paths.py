@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import os
 
+from needed.errors import SourceError
+
 
 def absolute(path: str) -> str:
     """`path` seen from the working directory; `..` is taken away only where that leads to the same place.
 
     After a symlink `..` is the parent of where the link leads, so there it stays for the Walker.
     """
-    start = "" if path.startswith("/") else os.getcwdb().decode("utf-8", "surrogateescape")
+    try:
+        start = "" if path.startswith("/") else os.getcwdb().decode("utf-8", "surrogateescape")
+    except OSError:
+        raise SourceError(f"{path}: the working directory is gone", hints=["give an absolute path"]) from None
     parts: list[str] = []
     for part in f"{start}/{path}".split("/"):
         if part in ("", "."):

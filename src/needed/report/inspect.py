@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from needed.report.text import printable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from needed.elf import ElfFile
@@ -53,20 +55,6 @@ def render_object(name: str, elf_file: ElfFile, provenance: Provenance, entry: E
         "setuid": bool(entry.mode & 0o4000),
         "setgid": bool(entry.mode & 0o2000),
     }
-
-
-def printable(text: str) -> str:
-    """`text`, escaping what a terminal would obey or cannot show: `\\x1b`, `\\n`, and bytes that are no UTF-8."""
-    return text if text.isprintable() else "".join(map(_escape, text))
-
-
-def _escape(character: str) -> str:
-    if character.isprintable():
-        return character
-    code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8 (PEP 383)
-        return f"\\x{code - 0xDC00:02x}"
-    return ascii(character)[1:-1]
 
 
 def _named(name: str | None, version: str | None) -> dict[str, str | None] | None:

@@ -20,7 +20,7 @@ from needed.elf.tags import (
     flag_names,
     tag_name,
 )
-from needed.report.inspect import printable
+from needed.report.text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
