@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from struct import Struct
+
 from needed.value import value
 
 TYPE_CHECKING = False
@@ -64,17 +66,18 @@ class Dependency:
 
 @value
 class VersionNeed:
-    """One `vernaux`: the file that must define `version`, and whether its absence is tolerated (VER_FLG_WEAK)."""
+    """One `verneed`: the file that must define `versions`, and may lack the `weak` ones (VER_FLG_WEAK)."""
 
     file: str
-    version: str
-    weak: bool = False
+    versions: tuple[str, ...]
+    weak: tuple[str, ...] = ()
 
 
 @value
 class ElfFile:
     """What a loader reads of one file.
 
+    `ident` is `e_ident`, 16 bytes. `headers` are the program headers as they stand in the file: see `segments`.
     `dependencies` are in the order of the dynamic section. `rpath` and `runpath` are the raw strings, None if the tag
     is absent. `entries` is the dynamic section up to and without DT_NULL, as (tag, value) pairs; empty if there is
     none.
@@ -82,8 +85,8 @@ class ElfFile:
 
     machine: Machine
     e_type: int
-    osabi: int
-    segments: tuple[Segment, ...]
+    ident: bytes
+    headers: bytes
     interpreter: str | None
     dynamic: bool
     entries: tuple[tuple[int, int], ...]
@@ -95,6 +98,15 @@ class ElfFile:
     flags_1: int
     version_needs: tuple[VersionNeed, ...]
     version_definitions: tuple[str, ...]
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The program headers, in order. Made when asked for: a search for libraries does not look at them."""
+        wide, mark = self.machine.bits == 64, "<" if self.machine.byteorder == "little" else ">"
+        layout = Struct(mark + ("IIQQQQQQ" if wide else "IIIIIIII"))
+        if wide:
+            return tuple(Segment(t, f, o, v, fs, ms) for t, f, o, v, _, fs, ms, _ in layout.iter_unpack(self.headers))
+        return tuple(Segment(t, f, o, v, fs, ms) for t, o, v, _, fs, ms, f, _ in layout.iter_unpack(self.headers))
 
     @property
     def needed(self) -> tuple[str, ...]:
