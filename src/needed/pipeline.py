@@ -10,6 +10,7 @@ from needed.errors import MachineError, MissingError, SourceError, UsageError
 from needed.image.build import Configuration
 from needed.image.model import Platform, parse_platform
 from needed.loader import Resolver
+from needed.loader.settings import DEFAULTS
 from needed.rootfs import Rootfs, assemble
 from needed.value import replace, value
 
@@ -17,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from needed.loader import Settings
     from needed.root import Root
     from needed.rootfs import Addition
 
@@ -38,14 +40,14 @@ def plan(
     root: Root,
     programs: Iterable[str],
     additions: Iterable[Addition] = (),
-    library_path: tuple[str, ...] = (),
+    settings: Settings = DEFAULTS,
     platform: str = "",
 ) -> Plan:
     """Resolve and assemble. Raises MissingError, MachineError, SourceError, UsageError; ReadError if a file forbids it.
 
     `platform` in "linux/arm64" form is what the programs must be for; it decides where there is no program.
     """
-    resolver, names = Resolver(root, library_path), list(programs)
+    resolver, names = Resolver(root, settings), list(programs)
     closure = resolver.resolve(names)
     shared = [item.path for item in closure.programs if item.program.elf.linkage in ("shared object", "relocatable")
               and item.program.elf.interpreter is None]  # fmt: skip
@@ -122,6 +124,8 @@ def _missing(closure: Closure) -> Iterator[str]:
             yield f"{need.name}, needed by {need.needed_by}; searched in this order:"
             for attempt in need.attempts:
                 yield f"  {attempt.path}: {attempt.outcome} ({attempt.rule})"
+        for problem in program.version_problems:
+            yield f"version {problem.version} of {problem.path}, needed by {problem.needed_by}: not defined there"
 
 
 def _platform(closure: Closure, asked: str) -> Platform:

@@ -96,6 +96,7 @@ class Walker:
         self.root = root
         self._directories: dict[str, Found | None] = {}
         self._entries: dict[RootPath, Entry | None] = {}
+        self._hops_exceeded = False
 
     def find(self, path: str) -> Found | None:
         """Where `path` leads, or None if there is nothing (a dangling link and a loop included)."""
@@ -106,6 +107,12 @@ class Walker:
         if above is None or above.entry.kind != "directory":
             return None
         return self._walk(above.path, above.links, [name])
+
+    def is_loop(self, path: str) -> bool:
+        """Whether `path`, which leads nowhere, crosses more than MAX_HOPS links (ELOOP instead of ENOENT)."""
+        self._hops_exceeded = False
+        self._walk("/", (), path.split("/"))
+        return self._hops_exceeded
 
     def entry(self, path: RootPath) -> Entry | None:
         """What stands at `path`, whose parents hold no link; asked of the Root once."""
@@ -131,6 +138,7 @@ class Walker:
                 at = step
             elif entry.kind == "symlink":
                 if len(links) == MAX_HOPS or not entry.target:
+                    self._hops_exceeded = len(links) == MAX_HOPS
                     return None
                 links.append(step)
                 ahead += entry.target.split("/")[::-1]

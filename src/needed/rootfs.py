@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from needed.closure import Reason
 from needed.errors import ReadError, SourceError, UsageError
-from needed.loader.cache import render_cache
+from needed.loader.cache import CacheEntry, render_cache
 from needed.root import MemoryFile, Walker, encode_path, join
 from needed.value import value
 
@@ -12,10 +12,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from needed.closure import Closure
+    from needed.closure import CachedPath, Closure
+    from needed.elf import Machine
     from needed.root import Entry, Found, OpenFile, Root, RootPath
-
-CACHE_PATH = "/etc/ld.so.cache"
 
 
 @value
@@ -114,7 +113,7 @@ def assemble(root: Root, closure: Closure, additions: Iterable[Addition] = ()) -
             if item != program.interpreter:
                 tree.place(item.path, item.found, Reason("needed by", askers.get(item.path, program.path)))
         for path, found in program.configuration:
-            tree.place(path, found, Reason("needed by", program.interpreter.path if program.interpreter else ""))
+            tree.place(path, found, Reason("read by", program.interpreter.path if program.interpreter else ""))
     tree.place_cache(closure)
     for addition in additions:
         tree.add(addition)
@@ -157,11 +156,16 @@ class _Tree:
 
     def place_cache(self, closure: Closure) -> None:
         """An `ld.so.cache` with the libraries that only the root's cache leads to; without it nothing finds them."""
-        cached = {name: path for program in closure.programs for name, path in program.cached}
-        if cached:
-            content = render_cache(cached, closure.programs[0].machine)
-            file = File(0o644, len(content), GeneratedContent(content))
-            self.put(CACHE_PATH, file, Reason("generated", "for " + ", ".join(sorted(cached))))
+        by_path: dict[str, dict[CachedPath, Machine]] = {}
+        for program in closure.programs:
+            for item in program.cached:
+                by_path.setdefault(program.cache_path, {}).setdefault(item, program.machine)
+        for path, cached in by_path.items():
+            entries = [CacheEntry(item.name, item.path, item.hwcap) for item in cached]
+            content = render_cache(entries, next(iter(cached.values())))
+            place = self.destination(path)
+            names = ", ".join(sorted({item.name for item in cached}))
+            self.put(place, File(0o644, len(content), GeneratedContent(content)), Reason("generated", f"for {names}"))
 
     def add(self, addition: Addition) -> None:
         found = self.walker.find(addition.source)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from needed.loader import resolve
+from needed.loader import Settings, resolve
 from needed.root import DirectoryRoot
 
 LOADER = "/lib64/ld-linux-x86-64.so.2"
@@ -53,7 +53,7 @@ def compile_(*arguments: str) -> None:
 
 
 def ours(path: Path, *library_path: str) -> list[str]:
-    closure = resolve(DirectoryRoot("/"), [str(path)], library_path)
+    closure = resolve(DirectoryRoot("/"), [str(path)], Settings(library_path))
     mapped = [item.path for item in closure.programs[0].objects[1:]]
     return sorted(mapped + [f"{need.name} not found" for need in closure.missing])
 

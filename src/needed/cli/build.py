@@ -79,6 +79,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from needed.image.reference import default_name, parse_reference
+    from needed.loader import Settings
     from needed.output.destination import parse_destination
     from needed.pipeline import default_configuration, plan
     from needed.root import DirectoryRoot
@@ -96,8 +97,8 @@ def run(arguments: argparse.Namespace) -> int:
     codec = _codec(arguments.compression, destinations)
     programs = [_inside(program, arguments.root) for program in arguments.programs]
     additions = [_addition(text, arguments.root) for text in arguments.add]
-    library_path = _library_path(arguments)
-    planned = plan(DirectoryRoot(to_host(arguments.root)), programs, additions, library_path, arguments.platform)
+    settings = Settings(_library_path(arguments), preload_file=False)
+    planned = plan(DirectoryRoot(to_host(arguments.root)), programs, additions, settings, arguments.platform)
     if arguments.dry_run:
         _show_plan(planned, as_json=arguments.json)
         return 0

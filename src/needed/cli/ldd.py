@@ -33,11 +33,11 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from needed.loader import Resolver
+    from needed.loader import Resolver, Settings
     from needed.root import DirectoryRoot
 
     directories = tuple((arguments.library_path or "").replace(";", ":").split(":")) if arguments.library_path else ()
-    resolver = Resolver(DirectoryRoot(to_host(arguments.root)), directories)
+    resolver = Resolver(DirectoryRoot(to_host(arguments.root)), Settings(directories))
     status, objects = 0, []
     for program in arguments.programs:
         if len(arguments.programs) > 1 and not arguments.json:

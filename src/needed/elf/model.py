@@ -28,6 +28,7 @@ else:
 ET_EXEC, ET_DYN = 2, 3
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE = 1, 2, 3, 4
 DF_1_NODEFLIB, DF_1_PIE = 0x800, 0x08000000
+DT_VERDEF = 0x6FFFFFFC
 
 
 @value
@@ -112,6 +113,11 @@ class ElfFile:
     def needed(self) -> tuple[str, ...]:
         """The names of DT_NEEDED, in order."""
         return tuple(dependency.name for dependency in self.dependencies if dependency.tag == "NEEDED")
+
+    @property
+    def defines_versions(self) -> bool:
+        """Whether there is a DT_VERDEF, even one with nothing but the file's own name."""
+        return bool(self.version_definitions) or any(tag == DT_VERDEF for tag, _ in self.entries)
 
     @property
     def linkage(self) -> str:

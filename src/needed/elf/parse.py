@@ -9,7 +9,7 @@ from __future__ import annotations
 from struct import Struct, unpack_from
 
 from needed.elf.machine import Machine, abi_of
-from needed.elf.model import Bytes, Dependency, ElfFile, VersionNeed
+from needed.elf.model import DT_VERDEF, Bytes, Dependency, ElfFile, VersionNeed
 from needed.errors import ElfError
 
 TYPE_CHECKING = False
@@ -27,9 +27,7 @@ MAX_VERSION_TABLE = 4 * MAX_STRING
 HEAD = 4096  # one read brings the header, the program headers and nearly always the interpreter
 
 DT_NEEDED, DT_STRTAB, DT_STRSZ, DT_SONAME, DT_RPATH, DT_RUNPATH = 1, 5, 10, 14, 15, 29
-DT_FLAGS_1, DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM = (
-    0x6FFFFFFB, 0x6FFFFFFC, 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF,
-)  # fmt: skip
+DT_FLAGS_1, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM = 0x6FFFFFFB, 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF
 DT_AUDIT, DT_DEPAUDIT, DT_AUXILIARY, DT_FILTER = 0x6FFFFEFC, 0x6FFFFEFB, 0x7FFFFFFD, 0x7FFFFFFF
 _DEPENDENCY_TAGS = {DT_NEEDED: "NEEDED", DT_FILTER: "FILTER", DT_AUXILIARY: "AUXILIARY"}
 VER_FLG_BASE, VER_FLG_WEAK = 1, 2
@@ -276,7 +274,7 @@ class _Reader:
 
 
 class _Table:
-    """Version records from an offset of the file on, read as far as they reach: the size of the table stands nowhere."""
+    """Version records from an offset on, read as far as they reach: the size of the table stands nowhere."""
 
     def __init__(self, reader: _Reader, at: int) -> None:
         self.reader, self.at = reader, at
