@@ -8,7 +8,8 @@
     ├── MachineError      4   programs of different machines, or of another one than was asked for
     ├── OutputError       5   the destination cannot be written: permission, full disk, something in the way
     ├── EngineError       6   a container engine does not answer, or refused the image
-    └── ReadError         7   a file of the root cannot be read: permission, changed while being read, a limit
+    ├── ReadError         7   a file of the root cannot be read: permission, changed while being read, a limit
+    └── ProofError        9   what would ship resolves otherwise than the root that it was taken from
 
 Besides these the command ends with 0 (done), 1 (the answer is "no": `ldd` of something that is not dynamic),
 70 (a defect of ours), 130, 141 and 143 (interrupted, closed pipe, terminated). Knows nothing of terminals: text is made
@@ -92,3 +93,10 @@ class ReadError(NeededError):
 
     exit_code = 7
     kind = "read"
+
+
+class ProofError(NeededError):
+    """The tree that would ship resolves otherwise than the root that it was taken from."""
+
+    exit_code = 9
+    kind = "proof"

@@ -10,7 +10,7 @@ from needed.value import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from needed.closure import CachedPath, Closure
     from needed.elf import Machine
@@ -63,6 +63,14 @@ class Symlink:
 
 
 @value
+class HardLink:
+    """A further name of the file at `target`, a path of the Rootfs that stands before it; `mode` is that file's."""
+
+    target: str
+    mode: int
+
+
+@value
 class Directory:
     """`mode` has permission bits and, where asked for by name, the sticky bit."""
 
@@ -73,7 +81,7 @@ class Directory:
 class Rootfs:
     """Absolute paths (never "/") to what stands there, in byte order, so that parents stand before their children."""
 
-    entries: dict[str, File | Symlink | Directory]
+    entries: dict[str, RootfsEntry]
     reasons: dict[str, tuple[Reason, ...]]
 
     @property
@@ -85,6 +93,9 @@ class Rootfs:
     def size(self) -> int:
         """The bytes of all regular files."""
         return sum(entry.size for entry in self.entries.values() if isinstance(entry, File))
+
+
+RootfsEntry = File | HardLink | Symlink | Directory
 
 
 @value
@@ -125,7 +136,7 @@ class _Tree:
 
     def __init__(self, root: Root) -> None:
         self.root, self.walker = root, Walker(root)
-        self.entries: dict[str, File | Symlink | Directory] = {}
+        self.entries: dict[str, RootfsEntry] = {}
         self.reasons: dict[str, list[Reason]] = {}
 
     def place(self, path: str, found: Found, reason: Reason) -> None:
@@ -211,7 +222,7 @@ class _Tree:
                 return "/".join((found.path.rstrip("/"), *parts[number:]))
         return "/" + "/".join(parts)
 
-    def put(self, path: str, entry: File | Symlink | Directory, reason: Reason) -> None:
+    def put(self, path: str, entry: RootfsEntry, reason: Reason) -> None:
         present = self.entries.get(path)
         if present is not None and type(present) is not type(entry):
             raise UsageError(
@@ -234,10 +245,26 @@ class _Tree:
                 above = above.rpartition("/")[0]
         order = sorted(self.entries, key=encode_path)
         return Rootfs(
-            {path: self.entries[path] for path in order},
+            dict(_linked((path, self.entries[path]) for path in order)),
             {path: tuple(self.reasons.get(path, ())) for path in order},
         )
 
 
-def _noun(entry: File | Symlink | Directory) -> str:
-    return type(entry).__name__.lower()
+def _linked(entries: Iterable[tuple[str, RootfsEntry]]) -> Iterator[tuple[str, RootfsEntry]]:
+    """Names of one file stay names of one file: to the loader two copies of a library would be two libraries.
+
+    One name that was put in two places was asked for as a copy, and is one.
+    """
+    first: dict[tuple[tuple[int, int], int], tuple[str, str]] = {}
+    for path, entry in entries:
+        content = entry.content if isinstance(entry, File) else None
+        if isinstance(entry, File) and isinstance(content, FileContent) and content.entry:
+            known, source = first.setdefault((content.entry.identity, entry.mode), (path, content.path))
+            if source != content.path:
+                yield path, HardLink(known, entry.mode)
+                continue
+        yield path, entry
+
+
+def _noun(entry: RootfsEntry) -> str:
+    return "file" if isinstance(entry, HardLink) else type(entry).__name__.lower()

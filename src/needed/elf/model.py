@@ -121,7 +121,7 @@ class ElfFile:
 
     @property
     def linkage(self) -> str:
-        """"dynamic", "static", "static-pie", "shared object", or "relocatable" for what cannot be loaded at all.
+        """ "dynamic", "static", "static-pie", "shared object", or "relocatable" for what cannot be loaded at all.
 
         The kernel starts what has no PT_INTERP as it is, so that is static whether or not it has a dynamic section.
         """

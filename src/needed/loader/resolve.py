@@ -73,6 +73,21 @@ class Resolver:
         self._caches: dict[tuple[str, Machine], Index] = {}
         self._path_files: dict[str, tuple[str, ...] | None] = {}
 
+    def under(self, settings: Settings) -> Resolver:
+        """A Resolver of the same root that shares what was read of it."""
+        other = Resolver(self.root, settings)
+        other.walker, other._files, other._objects = self.walker, self._files, self._objects
+        other._builtins, other._path_files = self._builtins, self._path_files
+        return other
+
+    def believe(self, other: Resolver, paths: Iterable[str]) -> None:
+        """Take over what `other` read of the files at the canonical `paths`, which are the same in both roots."""
+        for path in paths:
+            if path in other._files:
+                self._files[path] = other._files[path]
+            if path in other._builtins:
+                self._builtins[path] = other._builtins[path]
+
     def resolve(self, executables: Iterable[str]) -> Closure:
         """See `needed.resolve`."""
         programs: dict[str, LoadList] = {}
@@ -131,9 +146,7 @@ class Resolver:
             return self._musl_list(main, name, interpreter, reason)
         return self._glibc_list(main, interpreter, reason)
 
-    def _musl_list(
-        self, main: LoadedObject, name: str, interpreter: LoadedObject | None, reason: Reason
-    ) -> LoadList:
+    def _musl_list(self, main: LoadedObject, name: str, interpreter: LoadedObject | None, reason: Reason) -> LoadList:
         file = path_file(name)
         search = MuslSearch(main, name, self._path_file(file), self.settings)
         walk = Walk(self, search, main, interpreter, self._preloads())
@@ -253,6 +266,16 @@ class Resolver:
                 content = self._read(found, MAX_CACHE) if found and readable else b""
                 self._caches[key] = Cache(content, machine, legacy=builtin.version < FIRST_WITHOUT_LEGACY)
         return self._caches[key]
+
+    def found_by_ldconfig(self, program: LoadList) -> dict[str, str]:
+        """What is missing to `program` -> where it is, for what only a run of ldconfig would let the loader find."""
+        from needed.loader.ldconfig import simulate_ldconfig
+
+        if not program.missing or program.interpreter is None:
+            return {}
+        index = simulate_ldconfig(self, self.builtin(program.interpreter), program.machine)
+        entries = ((need.name, index.find(need.name)) for need in program.missing)
+        return {name: entry.path for name, entry in entries if entry}
 
     def _preloads(self) -> tuple[tuple[str, str], ...]:
         return tuple((name, "LD_PRELOAD") for name in self.settings.preload)
