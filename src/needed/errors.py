@@ -3,7 +3,8 @@
     NeededError
     ├── UsageError        2   the command line contradicts itself, or a name in it is malformed
     ├── SourceError       2   a file that was named is not there, is a directory, or is neither ELF nor a script
-    │   └── ElfError      2   a file claims to be ELF and is not a whole one
+    │   ├── ElfError      2   a file claims to be ELF and is not a whole one
+    │   └── ScriptError   2   the interpreter that a script's first line names is not there
     ├── MissingError      3   libraries or an interpreter are nowhere in the root
     ├── MachineError      4   programs of different machines, or of another one than was asked for
     ├── OutputError       5   the destination cannot be written: permission, full disk, something in the way
@@ -58,6 +59,18 @@ class ElfError(SourceError):
     """Bytes that claim to be an ELF file and are not a whole one. The message is the reason, without a path."""
 
     kind = "elf"
+
+
+class ScriptError(SourceError):
+    """The interpreter that a script's first line names is not there."""
+
+    kind = "script"
+
+    def __init__(
+        self, message: str, interpreter: str, *, details: Iterable[str] = (), hints: Iterable[str] = ()
+    ) -> None:
+        super().__init__(message, details=details, hints=hints)
+        self.interpreter = interpreter
 
 
 class MissingError(NeededError):
