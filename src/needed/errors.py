@@ -8,7 +8,8 @@
     ├── MachineError      4   programs of different machines, or of another one than was asked for
     ├── OutputError       5   the destination cannot be written: permission, full disk, something in the way
     ├── EngineError       6   a container engine does not answer, or refused the image
-    └── ReadError         7   a file of the root cannot be read: permission, changed while being read, a limit
+    ├── ReadError         7   a file of the root cannot be read: permission, changed while being read, a limit
+    └── ImageError        8   an image or archive is damaged, hostile, or not one; or which is meant is not clear
 
 Besides these the command ends with 0 (done), 1 (the answer is "no": `ldd` of something that is not dynamic),
 70 (a defect of ours), 130, 141 and 143 (interrupted, closed pipe, terminated). Knows nothing of terminals: text is made
@@ -92,3 +93,10 @@ class ReadError(NeededError):
 
     exit_code = 7
     kind = "read"
+
+
+class ImageError(NeededError):
+    """An image or archive is damaged, hostile, or not one, or which image is meant is not clear."""
+
+    exit_code = 8
+    kind = "image"
