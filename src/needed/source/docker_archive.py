@@ -57,7 +57,9 @@ class _Archive:
         self._root, self._walker = root, Walker(root)
 
     def open(self, name: str) -> OpenFile:
-        """Raises ImageError if there is no such member."""
+        """Raises ImageError if there is no such member, or the name leads upwards."""
+        if ".." in name.split("/"):
+            raise ImageError(f"{self.label}: names a file with `..`: {name[:100]!a}")
         found = self._walker.find(f"/{name}")
         if found is None or found.entry.kind != "file":
             hints = []
