@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from hashlib import sha256
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from needed.image.tar import END, padding, tar_header
@@ -175,3 +176,9 @@ def tree(root: Root) -> dict[str, str]:
         else:
             found[path] = f"{entry.kind} {entry.mode:04o}"
     return dict(sorted(found.items()))
+
+
+def numbered(row: str) -> Callable[[object], str | None]:
+    """Names of a row's vectors, "T24-1" and on, for pytest's `ids`: bytes would be named after themselves."""
+    numbers = count(1)
+    return lambda vector: f"{row}-{next(numbers)}" if isinstance(vector, bytes | list) else None
