@@ -1,11 +1,11 @@
 """Layers applied one over the other: the tree that a container sees, as nodes in memory. Writes no file.
 
-layer.md of image-spec 1.1.1, with what it leaves open decided as containerd and umoci do: parents are resolved as after
-chroot(2), through symlinks of this and of lower layers; the last component never is. What is not there is made, mode
-0755; what stands in the way of a directory is replaced by it. Of two entries with one name the later holds, a directory
-over a directory keeps what is in it. Whiteouts hide lower layers only, wherever in their layer they stand, and are
-resolved in what these made. Hard links are further names of what is there already. No recursion: a tree may be as deep
-as a path is long.
+layer.md of image-spec 1.1.1, with what it leaves open decided as umoci and Podman do: parents are resolved as after
+chroot(2), through symlinks of this and of lower layers; the last component never is. (Docker's overlay2 unpacks a layer
+alone, so there a directory takes the symlink's place.) What is not there is made, mode 0755; what stands in the way of
+a directory is replaced by it. Of two entries with one name the later holds, a directory over a directory keeps what is
+in it. Whiteouts hide lower layers only, wherever in their layer they stand, and are resolved in what these made. Hard
+links are further names of what is there already. No recursion: a tree may be as deep as a path is long.
 """
 
 from __future__ import annotations
