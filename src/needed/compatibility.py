@@ -79,7 +79,7 @@ def check_program(
     path = home.find_program(program)
     laid = {path: path, **travels}
     walker = Walker(target)
-    files: dict[str, tuple[Root, Found]] = {}
+    files: dict[RootPath, tuple[Root, Found]] = {}
     for place, origin in laid.items():
         found = home.walker.find(origin)
         if found is None or found.entry.kind != "file":
@@ -160,13 +160,13 @@ def _no_interpreter(program: LoadList, wanted: str, loaders: tuple[PresentLoader
     if other:
         mine = other[0]
         compiler = "musl-gcc, or zig cc -target …-linux-musl" if mine.libc == "musl" else "gcc, or zig cc"
-        hints = (
+        ways = (
             f"compile it for {mine.libc} ({compiler}), or statically: a static program starts on both",
             f"or take a system with {libc}" + (": debian, ubuntu, distroless" if libc == "glibc" else ": alpine"),
             carry,
         )
         what = "a musl system (Alpine is one)" if mine.libc == "musl" else "a glibc system"
-        return Finding("interpreter", wanted, f"{asks}, and this is {what}: it has {mine.path}. {rest}", hints)
+        return Finding("interpreter", wanted, f"{asks}, and this is {what}: it has {mine.path}. {rest}", ways)
     if loaders:
         message = f"{asks}, and the only loaders here are {', '.join(map(str, loaders))}. {rest}"
         return Finding("interpreter", wanted, message, (f"install {libc} for {program.machine.name}", carry))

@@ -10,6 +10,7 @@
     ├── OutputError       5   the destination cannot be written: permission, full disk, something in the way
     ├── EngineError       6   a container engine does not answer, or refused the image
     ├── ReadError         7   a file of the root cannot be read: permission, changed while being read, a limit
+    ├── ImageError        8   an image or archive is damaged, hostile, or not one; or which is meant is not clear
     └── ProofError        9   what would ship resolves otherwise than the root that it was taken from
 
 Besides these the command ends with 0 (done), 1 (the answer is "no": `ldd` of something that is not dynamic),
@@ -106,6 +107,13 @@ class ReadError(NeededError):
 
     exit_code = 7
     kind = "read"
+
+
+class ImageError(NeededError):
+    """An image or archive is damaged, hostile, or not one, or which image is meant is not clear."""
+
+    exit_code = 8
+    kind = "image"
 
 
 class ProofError(NeededError):

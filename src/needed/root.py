@@ -204,7 +204,7 @@ class DirectoryRoot:
         # O_NONBLOCK: a fifo that took the file's place must not block us.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            return _HostFile(path, os.open(encode_path(name), flags, dir_fd=self._parent(directory)))
+            return HostFile(path, os.open(encode_path(name), flags, dir_fd=self._parent(directory)))
         except OSError as error:
             raise _unreadable(path, error) from None
 
@@ -223,8 +223,8 @@ class DirectoryRoot:
         return descriptor
 
 
-class _HostFile:
-    """A regular file by its descriptor, read with pread(2)."""
+class HostFile:
+    """A regular file by its descriptor, which it owns, read with pread(2). Raises ReadError if it is not regular."""
 
     def __init__(self, path: str, descriptor: int) -> None:
         self._path, self._descriptor = path, descriptor

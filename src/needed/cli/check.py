@@ -6,7 +6,7 @@ import sys
 
 from needed.cli.console import write
 from needed.cli.paths import absolute, to_host
-from needed.cli.roots import open_root_named
+from needed.cli.roots import open_root_option
 from needed.errors import UsageError
 from needed.report.text import printable
 
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     from needed.loader import Settings
     from needed.report.compatibility import compatibility_object, render_compatibility
 
-    source, target = open_root_named(arguments.root), open_root_named(arguments.against)
+    source, target = open_root_option(arguments.root), open_root_option(arguments.against)
     here = arguments.root == "/"
     travels = dict(_travelling(text, here=here) for text in arguments.add)
     directories = tuple(filter(None, (arguments.library_path or "").replace(";", ":").split(":")))

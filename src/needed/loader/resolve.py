@@ -106,7 +106,8 @@ class Resolver:
                 if depth == MAX_DEPTH:
                     raise SourceError(f"{path}: a script of a script, more than {MAX_DEPTH} deep; the kernel gives up")
                 scripts[path] = Script(path, found, reason)
-                pending += [(self._interpreter(word, path), Reason("interpreter of", path), depth + 1) for word in words]
+                interpreters = [self._interpreter(word, path) for word in words]
+                pending += [(found_at, Reason("interpreter of", path), depth + 1) for found_at in interpreters]
         return Closure(tuple(programs.values()), tuple(scripts.values()))
 
     def find_program(self, name: str) -> RootPath:

@@ -38,10 +38,7 @@ def render_folder(path: str, rootfs: Rootfs) -> Iterator[str]:
 
 def chains_object(path: str, chains: list[tuple[Step, ...]]) -> dict[str, object]:
     """The same for `--json`."""
-    return {
-        "path": path,
-        "chains": [
-            [{"path": step.path, "reason": {"kind": step.reason.kind, "subject": step.reason.subject}} for step in chain]
-            for chain in chains
-        ],
-    }
+    def step_object(step: Step) -> dict[str, object]:
+        return {"path": step.path, "reason": {"kind": step.reason.kind, "subject": step.reason.subject}}
+
+    return {"path": path, "chains": [list(map(step_object, chain)) for chain in chains]}
