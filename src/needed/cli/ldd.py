@@ -27,6 +27,8 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("programs", nargs="+", metavar="PROGRAM", help="a path, or a name on the root's PATH")
     parser.add_argument("--root", default="/", metavar="DIR", help="the tree to look in (default /)")
     parser.add_argument("--library-path", metavar="DIRS", help="resolve with LD_LIBRARY_PATH set to DIRS")
+    parser.add_argument("-d", "--data-relocs", action="store_true", help="and the data symbols that nothing defines")
+    parser.add_argument("-r", "--function-relocs", action="store_true", help="and all symbols that nothing defines")
     parser.add_argument("--tree", action="store_true", help="as a tree: who needs what")
     parser.add_argument("--json", action="store_true", help="as JSON: load order, needs, and every place searched")
     parser.set_defaults(run=run)
@@ -38,6 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     directories = tuple((arguments.library_path or "").replace(";", ":").split(":")) if arguments.library_path else ()
     resolver = Resolver(DirectoryRoot(to_host(arguments.root)), directories)
+    binder = None
+    if arguments.data_relocs or arguments.function_relocs:
+        from needed.loader.binding import Binder
+
+        binder = Binder(resolver.root, lazy=not arguments.function_relocs)
     status, objects = 0, []
     for program in arguments.programs:
         if len(arguments.programs) > 1 and not arguments.json:
@@ -45,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             named = absolute(program) if arguments.root == "/" and "/" in program else program
             load_list = resolver.load_list(resolver.find_program(named))
+            bindings = binder.check(load_list) if binder else None
         except (SourceError, ReadError) as error:
             status = 1
             if arguments.json:
@@ -59,9 +67,14 @@ def run(arguments: argparse.Namespace) -> int:
 
         status |= load_list.program.elf.linkage in ("static", "relocatable")
         if arguments.json:
-            objects.append(report.ldd_object(load_list))
+            objects.append(report.ldd_object(load_list, bindings))
         else:
+            shown = program if "/" in program else load_list.path
+            for line in report.render_versions(bindings, shown) if bindings else ():
+                write(line)
             _print(load_list, tree=arguments.tree)
+            for line in report.render_undefined(bindings, shown) if bindings else ():
+                write(line)
     if arguments.json:
         import json
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from needed.report.text import printable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from needed.closure import LoadList, Need
+    from needed.loader.binding import Bindings
 
 
 def render_ldd(load_list: LoadList) -> Iterator[str]:
@@ -51,8 +54,35 @@ def render_tree(load_list: LoadList) -> Iterator[str]:
             stack += [(child, indent + ("    " if end else "│   ")) for child in reversed(children)]
 
 
-def ldd_object(load_list: LoadList) -> dict[str, object]:
-    """The load list for `--json`: objects in load order, needs with every place searched."""
+def render_versions(bindings: Bindings, program: str) -> Iterator[str]:
+    """What `ldd` says of versions, before all else; `program` is the name that it was given."""
+
+    def shown(path: str) -> str:
+        return printable(program if path == bindings.program else path)
+
+    for item in bindings.versions:
+        yield f"{printable(program)}: {shown(item.file)}: {printable(item.message)} (required by {shown(item.object)})"
+
+
+def render_undefined(bindings: Bindings, program: str) -> Iterator[str]:
+    """The lines that `ldd -r` has after the libraries; `program` is the name that it was given."""
+    for item in bindings.undefined:
+        yield f"{printable(item.message)}\t({printable(program if item.object == bindings.program else item.object)})"
+
+
+def ldd_object(load_list: LoadList, bindings: Bindings | None = None) -> dict[str, object]:
+    """The load list for `--json`: objects in load order, needs with every place searched; with `bindings` the undefined
+    symbols, each as often as a look-up fails."""
+    described = _described(load_list)
+    if bindings is not None:
+        described["undefined"] = [
+            {"symbol": item.symbol, "version": item.version, "file": item.file, "object": item.object}
+            for item in bindings.undefined
+        ]
+    return described
+
+
+def _described(load_list: LoadList) -> dict[str, object]:
     return {
         "program": load_list.path,
         "machine": load_list.machine.name,
