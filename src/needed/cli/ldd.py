@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
             continue
         from needed.report import ldd as report
 
-        status |= load_list.program.elf.linkage in ("static", "relocatable")
+        status |= load_list.program.elf.linkage in ("static", "relocatable") or bool(bindings and bindings.fatal)
         if arguments.json:
             objects.append(report.ldd_object(load_list, bindings))
         else:
@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
             for line in report.render_versions(bindings, shown) if bindings else ():
                 write(line)
             _print(load_list, tree=arguments.tree)
-            for line in report.render_undefined(bindings, shown) if bindings else ():
+            for line in report.render_findings(bindings, shown) if bindings else ():
                 write(line)
     if arguments.json:
         import json

@@ -141,9 +141,10 @@ class References:
     unique: frozenset[tuple[int, int]]
     tables: tuple[tuple[Sequence[int], dict[int, tuple[int, int]]], ...]
 
-    def ordered(self) -> Iterator[tuple[int, int]]:
-        """Every pair; the global GOT of MIPS first, then DT_REL, DT_RELA and their jump slots."""
-        for infos, pairs in self.tables:
+    def ordered(self, *, backwards: bool = False) -> Iterator[tuple[int, int]]:
+        """Every pair; the global GOT of MIPS first, then DT_REL, DT_RELA and their jump slots, or the tables of them
+        from the last to the first."""
+        for infos, pairs in reversed(self.tables) if backwards else self.tables:
             yield from (pairs[info] for info in infos if info in pairs)
 
 
@@ -413,7 +414,8 @@ class _Reader:
         return range(first, end), pairs
 
     def array(self, code: str, piece: bytes) -> array[int]:
-        items = array(code, piece)
+        items = array(code)
+        items.frombytes(piece[: len(piece) - len(piece) % items.itemsize])
         if self.swap:
             items.byteswap()
         return items

@@ -1,9 +1,10 @@
-"""Which symbols of a load list nothing defines: what `ldd -r` and `ldd -d` of glibc print, in their order.
+"""Which symbols of a load list nothing defines: what `ldd -r` and `ldd -d` print, in their order.
 
 Does for every object what `_dl_relocate_object` does, last to first of the order that `_dl_sort_maps` makes, and keeps
-the failures of `_dl_lookup_symbol_x` (elf/rtld.c, elf/dl-reloc.c, elf/dl-lookup.c, elf/dl-sort-maps.c). Where a symbol
-is bound to is not worked out: only whether anything in the global scope would do. An object is in that scope itself, so
-DT_SYMBOLIC changes no answer. Addresses, IFUNC resolvers and the content of copies are nobody's business here.
+the failures of `_dl_lookup_symbol_x` (elf/rtld.c, elf/dl-reloc.c, elf/dl-lookup.c, elf/dl-sort-maps.c of glibc; for
+musl `do_relocs` and `find_sym` of ldso/dynlink.c). Where a symbol is bound to is not worked out: only whether anything
+in the global scope would do. An object is in that scope itself, so DT_SYMBOLIC changes no answer. Addresses, IFUNC
+resolvers and the content of copies are nobody's business here.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from needed.value import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from needed.closure import LoadedObject, LoadList
-    from needed.elf.symbols import References, Symbols, Version
+    from needed.elf.symbols import References, Symbols
     from needed.root import Root, RootPath
 
     # What a reference wants besides the name: version, hidden, file of the version, class of the lookup.
@@ -29,16 +30,24 @@ if TYPE_CHECKING:
 
 MAX_KEPT = 1 << 19  # symbols of the tables that are kept for the next program
 _UNVERSIONED = (None, False, None)
+_RESIZED = "Symbol `%s' has different size in shared object, consider re-linking"
+# The loader's own words but for the line of its source, which differs from release to release.
+_INCONSISTENT = (
+    "Inconsistency detected by ld.so: dl-lookup.c: check_match: "
+    "Assertion `version->filename == NULL || ! _dl_name_match_p (version->filename, map)' failed!"
+)
 
 
 @value
-class Undefined:
-    """A failed look-up: one line of `ldd -r`. `object` is the path of the object that refers to `symbol`.
+class Finding:
+    """What a look-up says: one line of `ldd -r`. `object` is the path of the object that refers to `symbol`.
 
-    `version` and `file` (the library that the version was taken from at link time) are None for a symbol without one;
-    `message` is the loader's.
+    `kind` is "undefined", "resized" (a copy of a variable that has another size now), or "inconsistent": a library that
+    had versions at link time has none, at which the loader ends the process. `version` and `file` (the library that the
+    version was taken from at link time) are None for a symbol without one; `message` is the loader's.
     """
 
+    kind: str
     symbol: str
     version: str | None
     file: str | None
@@ -62,16 +71,29 @@ class Bindings:
 
     program: RootPath
     versions: tuple[MissingVersion, ...]
-    undefined: tuple[Undefined, ...]
+    findings: tuple[Finding, ...]
+    musl: bool = False
+
+    @property
+    def undefined(self) -> tuple[Finding, ...]:
+        """The look-ups that find nothing."""
+        return tuple(finding for finding in self.findings if finding.kind == "undefined")
+
+    @property
+    def fatal(self) -> bool:
+        """Whether the loader ends the process over it, and so `ldd` with an error."""
+        return (self.musl and bool(self.findings)) or any(finding.kind == "inconsistent" for finding in self.findings)
 
 
 @value
 class Habits:
     """What differs between builds of `ld.so`. `depth_first`: the order of objects since 2.35. `strict`: the message of
-    those before 2.30, which wanted a version in the very file that it was taken from at link time; else ""."""
+    those before 2.30, which wanted a version in the very file that it was taken from at link time; else "". `musl`:
+    not glibc at all (ldso/dynlink.c)."""
 
     depth_first: bool = True
     strict: str = ""
+    musl: bool = False
 
 
 class Binder:
@@ -92,37 +114,12 @@ class Binder:
         """
         if load_list.missing_interpreter is not None or not load_list.program.elf.dynamic:
             return Bindings(load_list.path, (), ())
-        return Bindings(load_list.path, tuple(_missing_versions(load_list)), tuple(self._undefined(load_list)))
-
-    def _undefined(self, load_list: LoadList) -> Iterator[Undefined]:
         interpreter = load_list.interpreter
         habits = self._loader_habits(interpreter) if interpreter else Habits()
         scope = _scope(load_list)
-        tables = [self._table(item) for item in scope]
-        mips = load_list.machine.e_machine == EM_MIPS
-        asked: dict[int, dict[Pair, tuple[bytes, Wish]]] = {}
-        wanted: dict[bytes, set[Wish]] = {}
-        for number, table in enumerate(tables):
-            if scope[number] != interpreter:  # ld.so has relocated itself
-                asked[number] = dict(table.wishes(main=number == 0, strict=bool(habits.strict)))
-                for name, wish in asked[number].values():
-                    wanted.setdefault(name, set()).add(wish)
-        found: dict[tuple[bytes, Wish], int] = {}
-        for number, table in enumerate(tables):
-            for name, wish in table.answers(wanted, main=number == 0, mips=mips):
-                found[name, wish] = number
-                wanted[name].discard(wish)
-        files = _numbers_by_name(scope, load_list) if habits.strict else {}
-        for number in _relocation_order(scope, load_list, depth_first=habits.depth_first):
-            failed: dict[Pair, str] = {}
-            for pair, (name, wish) in asked.get(number, {}).items():
-                where = found.get((name, wish), len(scope))
-                if where > files.get(wish[2] or "", len(scope)):
-                    failed[pair] = habits.strict
-                elif where == len(scope) and tables[number].symbols.infos[pair[0]] >> 4 != STB_WEAK:
-                    failed[pair] = "undefined symbol: %s, version %s" if wish[0] else "undefined symbol: %s"
-            if failed:
-                yield from tables[number].failures(failed, scope[number].path)
+        process = _Process(load_list, scope, [self._table(item) for item in scope], habits)
+        versions = () if habits.musl else tuple(_missing_versions(load_list))
+        return Bindings(load_list.path, versions, tuple(process.findings()), habits.musl)
 
     def _table(self, item: LoadedObject) -> _Table:
         key = item.found.path
@@ -154,8 +151,83 @@ class Binder:
             if b"with link time reference" in content:
                 comma = "" if b"symbol %s version %s not defined in file" in content else ","
                 strict = f"symbol %s{comma} version %s not defined in file %s with link time reference"
-            self._habits[path] = Habits(b"rtld.dynamic_sort" in content, strict)
+            musl = interpreter.path.rpartition("/")[2].startswith("ld-musl-")
+            self._habits[path] = Habits(b"rtld.dynamic_sort" in content, strict, musl)
         return self._habits[path]
+
+
+class _Process:
+    """One program's look-ups: what each object asks for, and the first object of the scope that has it."""
+
+    def __init__(
+        self, load_list: LoadList, scope: tuple[LoadedObject, ...], tables: list[_Table], habits: Habits
+    ) -> None:
+        self.load_list, self.scope, self.tables, self.habits = load_list, scope, tables, habits
+        self.places = _numbers_by_name(scope, load_list)
+        self.asked: dict[int, dict[Pair, tuple[bytes, Wish]]] = {}
+        self.found: dict[tuple[bytes, Wish], tuple[int, int]] = {}  # place in the scope, index of the symbol
+        self.look_up()
+
+    def look_up(self) -> None:
+        wanted: dict[bytes, set[Wish]] = {}
+        for number, table in enumerate(self.tables):
+            if self.scope[number] != self.load_list.interpreter:  # ld.so has relocated itself
+                asked = dict(table.wishes(self.places, main=number == 0, weak=bool(self.habits.strict)))
+                self.asked[number] = asked
+                for name, wish in asked.values():
+                    wanted.setdefault(name, set()).add(wish)
+        mips = self.load_list.machine.e_machine == EM_MIPS
+        for number, table in enumerate(self.tables):
+            for name in wanted.keys() & table.last.keys():
+                for wish in tuple(wanted[name]):
+                    if number == 0 and wish[3] == COPY:
+                        continue
+                    index = table.find_any(name, wish) if self.habits.musl else table.find(name, wish, mips=mips)
+                    if index is not None and table.symbols.binds_elsewhere(index):
+                        self.found[name, wish] = number, index
+                        wanted[name].discard(wish)
+
+    def findings(self) -> Iterator[Finding]:
+        """In the loader's order, up to the one that ends the process."""
+        if self.habits.musl:
+            order = [*range(1, len(self.scope)), 0]  # reloc_all(app.next), reloc_all(&app)
+        else:
+            order = _relocation_order(self.scope, self.load_list, depth_first=self.habits.depth_first)
+        for number in order:
+            notable = dict(self.notable(number))
+            for pair in self.tables[number].look_ups(musl=self.habits.musl) if notable else ():
+                if pair in notable:
+                    yield notable[pair]
+                    if notable[pair].kind == "inconsistent":
+                        return
+
+    def notable(self, number: int) -> Iterator[tuple[Pair, Finding]]:
+        """What there is to say of the look-ups of one object."""
+        path, symbols = self.scope[number].path, self.tables[number].symbols
+        for pair, (name, wish) in self.asked.get(number, {}).items():
+            kind, message = self.judge(pair, (name, wish), symbols)
+            if kind:
+                text = name.decode("utf-8", "surrogateescape")
+                words = (text, wish[0], wish[2])
+                yield pair, Finding(kind, *words, path, message % words[: message.count("%s")])
+
+    def judge(self, pair: Pair, asked: tuple[bytes, Wish], symbols: Symbols) -> tuple[str, str]:
+        """The kind of a finding and the form of its message, ("", "") if all is well."""
+        end = len(self.scope)
+        where, index = self.found.get(asked, (end, 0))
+        if self.habits.musl:
+            return ("undefined", "%s: symbol not found") if where == end else ("", "")
+        version, _, file, lookup = asked[1]
+        meant = self.places.get(file or "", end)
+        if where == meant < end and self.tables[where].symbols.versyms is None:
+            return "inconsistent", _INCONSISTENT
+        if self.habits.strict and where > meant:
+            return "undefined", self.habits.strict
+        if where == end and symbols.infos[pair[0]] >> 4 != STB_WEAK:
+            return "undefined", "undefined symbol: %s" + ", version %s" * (version is not None)
+        if where < end and lookup == COPY and symbols.sizes[pair[0]] != self.tables[where].symbols.sizes[index]:
+            return "resized", _RESIZED
+        return "", ""
 
 
 class _Table:
@@ -177,49 +249,59 @@ class _Table:
     def weight(self) -> int:
         return self.symbols.count
 
-    def wishes(self, *, main: bool, strict: bool) -> Iterator[tuple[Pair, tuple[bytes, Wish]]]:
-        """What others must define. A weak reference may stay undefined, but for a strict loader."""
+    def wishes(
+        self, present: Mapping[str, int], *, main: bool, weak: bool
+    ) -> Iterator[tuple[Pair, tuple[bytes, Wish]]]:
+        """What others must define. A weak reference may stay undefined: left out unless `weak`.
+
+        `present` has the names of the objects. In its table of versions glibc makes no room for those of a file that is
+        not there: behind the highest index of the others nothing is read (ndx_high in _dl_check_map_versions).
+        """
         symbols = self.symbols
+        versions = symbols.versions
+        if any(version.file is not None and version.file not in present for version in versions.values()):
+            kept = (index for index, version in versions.items() if version.file is None or version.file in present)
+            highest = max(kept, default=0)
+            versions = {index: version for index, version in versions.items() if index <= highest}
         for pair in self.references.unique:
             index, lookup = pair
             itself = index >= symbols.first_hashed and symbols.defines(index) and not (main and lookup == COPY)
             if itself:
                 continue  # the object is in the scope as well
-            if not symbols.binds_elsewhere(index) or (symbols.infos[index] >> 4 == STB_WEAK and not strict):
+            if not symbols.binds_elsewhere(index) or (symbols.infos[index] >> 4 == STB_WEAK and not weak):
                 continue
-            version = symbols.version(index)
+            version = None if symbols.versyms is None else versions.get(symbols.versyms[index] & 0x7FFF)
             wish = (version.name, version.hidden, version.file) if version and version.name else _UNVERSIONED
             yield pair, (symbols.name(index), (*wish, lookup))
 
-    def answers(
-        self, wanted: dict[bytes, set[Wish]], *, main: bool, mips: bool
-    ) -> Iterator[tuple[bytes, Wish]]:
-        """Those of `wanted` that this object defines."""
-        for name in wanted.keys() & self.last.keys():
-            for wish in tuple(wanted[name]):
-                if not (main and wish[3] == COPY) and self.satisfies(name, wish, mips=mips):
-                    yield name, wish
-
-    def satisfies(self, name: bytes, wish: Wish, *, mips: bool) -> bool:
+    def find(self, name: bytes, wish: Wish, *, mips: bool) -> int | None:
         """`do_lookup_x` over one object, with `check_match` for each symbol of that name."""
         symbols = self.symbols
         version, hidden, _, lookup = wish
-        newer = 0
+        newer: list[int] = []
         for index in (self.last[name], *self.further.get(name, ())):
             if not symbols.defines(index) and not self.stands_in(index, lookup, mips=mips):
                 continue
             if symbols.versyms is None:
-                return symbols.binds_elsewhere(index)
+                return index
             number = symbols.versyms[index]
             if version is None:
                 if number & 0x7FFF < 3:
-                    return symbols.binds_elsewhere(index)
-                newer += not number & 0x8000
+                    return index
+                newer += [index] * (not number & 0x8000)
                 continue
             own = symbols.versions.get(number & 0x7FFF)
             if own.name == version if own else not (hidden or number & 0x8000):
-                return symbols.binds_elsewhere(index)
-        return newer == 1  # one default version, no ambiguity
+                return index
+        return newer[0] if len(newer) == 1 else None  # one default version, no ambiguity
+
+    def find_any(self, name: bytes, wish: Wish) -> int | None:
+        """musl's `find_sym2`, which knows hidden versions and no others."""
+        for index in (self.last[name], *self.further.get(name, ())):
+            hidden = self.symbols.versyms is not None and bool(self.symbols.versyms[index] & 0x8000)
+            if not hidden and (self.symbols.defines(index) or self.stands_in(index, wish[3], mips=False)):
+                return index
+        return None
 
     def stands_in(self, index: int, lookup: int, *, mips: bool) -> bool:
         """Whether an undefined symbol counts: a program's PLT entry, for all but calls."""
@@ -228,22 +310,14 @@ class _Table:
             return False
         return symbols.defines(index, undefined=True) and (not mips or bool(symbols.others[index] & STO_MIPS_PLT))
 
-    def failures(self, failed: dict[Pair, str], path: RootPath) -> Iterator[Undefined]:
-        """One for each look-up that fails. Only the very last look-up is remembered by the loader (l_lookup_cache)."""
-        symbols, last = self.symbols, None
-        for pair in self.references.ordered():
-            if pair == last or not symbols.binds_elsewhere(pair[0]):
-                continue
-            last = pair
-            if pair in failed:
-                version = symbols.version(pair[0]) or None
-                name = symbols.name(pair[0]).decode("utf-8", "surrogateescape")
-                yield _undefined(name, version, path, failed[pair])
-
-
-def _undefined(name: str, version: Version | None, path: RootPath, message: str) -> Undefined:
-    wanted, file = (version.name, version.file) if version else (None, None)
-    return Undefined(name, wanted, file, path, message % (name, wanted, file)[: message.count("%s")])
+    def look_ups(self, *, musl: bool) -> Iterator[Pair]:
+        """The look-ups as the loader makes them. glibc remembers the very last one (l_lookup_cache), and makes most
+        again and again; musl none, and it takes jump slots first."""
+        last = None
+        for pair in self.references.ordered(backwards=musl):
+            if (pair != last or musl) and self.symbols.binds_elsewhere(pair[0]):
+                last = pair
+                yield pair
 
 
 def _scope(load_list: LoadList) -> tuple[LoadedObject, ...]:

@@ -64,10 +64,16 @@ def render_versions(bindings: Bindings, program: str) -> Iterator[str]:
         yield f"{printable(program)}: {shown(item.file)}: {printable(item.message)} (required by {shown(item.object)})"
 
 
-def render_undefined(bindings: Bindings, program: str) -> Iterator[str]:
+def render_findings(bindings: Bindings, program: str) -> Iterator[str]:
     """The lines that `ldd -r` has after the libraries; `program` is the name that it was given."""
-    for item in bindings.undefined:
-        yield f"{printable(item.message)}\t({printable(program if item.object == bindings.program else item.object)})"
+    for item in bindings.findings:
+        path = printable(program if item.object == bindings.program else item.object)
+        if bindings.musl:
+            yield f"Error relocating {path}: {printable(item.message)}"
+        elif item.kind == "undefined":
+            yield f"{printable(item.message)}\t({path})"
+        else:
+            yield f"{printable(program)}: {printable(item.message)}" if item.kind == "resized" else item.message
 
 
 def ldd_object(load_list: LoadList, bindings: Bindings | None = None) -> dict[str, object]:
