@@ -30,8 +30,9 @@ MAX_STRINGS = 64 << 20  # bytes of DT_STRTAB that are read
 MAX_NAMES = 64 << 20  # bytes of all names that overlap others
 MAX_NAME = 65536
 MAX_BUCKETS = 1 << 21
-MAX_RELOCATIONS = 4 << 20  # entries of one table
+MAX_RELOCATIONS = 1 << 21  # entries of one table that are not relative
 MAX_VERSIONS = 65536
+MAX_VERSION_NAMES = 4 << 20  # bytes
 
 DT_HASH, DT_STRTAB, DT_SYMTAB, DT_RELA, DT_RELASZ, DT_STRSZ, DT_REL, DT_RELSZ, DT_PLTREL, DT_JMPREL, DT_PLTRELSZ = (
     4, 5, 6, 7, 8, 10, 17, 18, 20, 23, 2,
@@ -43,7 +44,7 @@ DT_BIND_NOW, DT_FLAGS, DT_FLAGS_1 = 24, 30, 0x6FFFFFFB
 
 SHN_UNDEF, SHN_ABS, SHN_COMMON = 0, 0xFFF1, 0xFFF2
 STB_LOCAL, STB_GLOBAL, STB_WEAK, STB_GNU_UNIQUE = 0, 1, 2, 10
-STT_SECTION, STT_FUNC, STT_TLS = 3, 2, 6
+STT_SECTION, STT_FUNC, STT_TLS, STT_REGISTER = 3, 2, 6, 13  # the last of SPARC: the use of a register
 STV_INTERNAL, STV_HIDDEN = 1, 2
 STO_MIPS_PLT = 8
 # STO_AARCH64_VARIANT_PCS and STO_RISCV_VARIANT_CC: such a function is never bound lazily.
@@ -103,12 +104,8 @@ class Symbols:
     versyms: Sequence[int] | None
     versions: dict[int, Version]
 
-    def name(self, index: int) -> bytes:
-        """The name of one symbol."""
-        return _names(self.strings, (self.names[index],))[0]
-
     def all_names(self, start: int = 0) -> list[bytes]:
-        """The names of the symbols from `start` on."""
+        """The names of the symbols from `start` on, all at once: a name may be the end of another one's."""
         return _names(self.strings, self.names[start:])
 
     def version(self, index: int) -> Version | None:
@@ -164,7 +161,12 @@ def parse_references(source: ByteSource, elf: ElfFile, symbols: Symbols, *, lazy
 def undefined_imports(source: ByteSource, elf: ElfFile) -> tuple[Import, ...]:
     """The symbols that the file wants from others, in the order of its table. Raises ElfError."""
     table = parse_symbols(source, elf)
-    wanted = [i for i in range(1, table.count) if table.sections[i] == SHN_UNDEF and table.binds_elsewhere(i)]
+    wanted = [
+        index
+        for index in range(1, table.count)
+        if table.sections[index] == SHN_UNDEF and table.binds_elsewhere(index)
+        and table.infos[index] & 15 != STT_REGISTER
+    ]  # fmt: skip
     names = _names(table.strings, [table.names[index] for index in wanted])
     found = []
     for index, name in zip(wanted, names, strict=True):
@@ -275,10 +277,15 @@ class _Reader:
             return None
         found: dict[int, Version] = {}
         names: dict[int, str] = {}
+        total = 0
 
         def name(offset: int) -> str:
+            nonlocal total
             if offset not in names:
                 names[offset] = _text(_names(strings, (offset,))[0])
+                total += len(names[offset])
+                if total > MAX_VERSION_NAMES:
+                    raise ElfError(f"malformed: more than {MAX_VERSION_NAMES} bytes of version names")
             return names[offset]
 
         for file, vernaux in self.chains(DT_VERNEED, DT_VERNEEDNUM):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Pair = tuple[int, int]
 
 MAX_KEPT = 1 << 19  # symbols of the tables that are kept for the next program
+MAX_FINDINGS = 1 << 18
 _UNVERSIONED = (None, False, None)
 _RESIZED = "Symbol `%s' has different size in shared object, consider re-linking"
 # The loader's own words but for the line of its source, which differs from release to release.
@@ -192,11 +193,15 @@ class _Process:
         if self.habits.musl:
             order = [*range(1, len(self.scope)), 0]  # reloc_all(app.next), reloc_all(&app)
         else:
-            order = _relocation_order(self.scope, self.load_list, depth_first=self.habits.depth_first)
+            order = relocation_order(self.scope, self.load_list, depth_first=self.habits.depth_first)
+        left = MAX_FINDINGS
         for number in order:
             notable = dict(self.notable(number))
             for pair in self.tables[number].look_ups(musl=self.habits.musl) if notable else ():
                 if pair in notable:
+                    left -= 1
+                    if left < 0:
+                        raise ElfError(f"{self.load_list.path}: more than {MAX_FINDINGS} look-ups fail")
                     yield notable[pair]
                     if notable[pair].kind == "inconsistent":
                         return
@@ -236,7 +241,8 @@ class _Table:
     def __init__(self, symbols: Symbols, references: References) -> None:
         self.symbols, self.references = symbols, references
         first = symbols.first_hashed
-        names = symbols.all_names(first)
+        self.names = symbols.all_names()
+        names = self.names[first:]
         self.last = dict(zip(names, range(first, symbols.count), strict=True))
         # Several versions of one name: the indices of the others.
         self.further: dict[bytes, list[int]] = {}
@@ -272,14 +278,17 @@ class _Table:
                 continue
             version = None if symbols.versyms is None else versions.get(symbols.versyms[index] & 0x7FFF)
             wish = (version.name, version.hidden, version.file) if version and version.name else _UNVERSIONED
-            yield pair, (symbols.name(index), (*wish, lookup))
+            yield pair, (self.names[index], (*wish, lookup))
+
+    def indices(self, name: bytes) -> list[int]:
+        return [self.last[name], *self.further.get(name, [])]
 
     def find(self, name: bytes, wish: Wish, *, mips: bool) -> int | None:
         """`do_lookup_x` over one object, with `check_match` for each symbol of that name."""
         symbols = self.symbols
         version, hidden, _, lookup = wish
         newer: list[int] = []
-        for index in (self.last[name], *self.further.get(name, ())):
+        for index in self.indices(name):
             if not symbols.defines(index) and not self.stands_in(index, lookup, mips=mips):
                 continue
             if symbols.versyms is None:
@@ -297,7 +306,7 @@ class _Table:
 
     def find_any(self, name: bytes, wish: Wish) -> int | None:
         """musl's `find_sym2`, which knows hidden versions and no others."""
-        for index in (self.last[name], *self.further.get(name, ())):
+        for index in self.indices(name):
             hidden = self.symbols.versyms is not None and bool(self.symbols.versyms[index] & 0x8000)
             if not hidden and (self.symbols.defines(index) or self.stands_in(index, wish[3], mips=False)):
                 return index
@@ -342,7 +351,7 @@ def _numbers_by_name(scope: tuple[LoadedObject, ...], load_list: LoadList) -> di
     return places
 
 
-def _relocation_order(scope: tuple[LoadedObject, ...], load_list: LoadList, *, depth_first: bool) -> list[int]:
+def relocation_order(scope: tuple[LoadedObject, ...], load_list: LoadList, *, depth_first: bool) -> list[int]:
     """Places in the scope, dependencies first and the program last."""
     paths = {item.path: number for number, item in reversed([*enumerate(scope)])}
     needs: dict[int, list[int]] = {number: [] for number in range(len(scope))}
