@@ -120,9 +120,9 @@ def test_mips_takes_its_references_from_the_global_got() -> None:
     source = Bytes(path.read_bytes())
     elf = parse_elf(source)
     table = parse_symbols(source, elf)
-    lines = readelf("-A", path)
     # Address, Access, Initial, Sym.Val., Type, Ndx, Name
-    got = {line.split()[6].partition("@")[0] for line in lines if re.search(r"\(gp\) [0-9a-f]{16} [0-9a-f]{16} \w", line)}
+    lines = [line for line in readelf("-A", path) if re.search(r"\(gp\) [0-9a-f]{16} [0-9a-f]{16} \w", line)]
+    got = {line.split()[6].partition("@")[0] for line in lines}
     known = table.all_names()
     names = {known[index].decode() for index, _ in parse_references(source, elf, table, lazy=False).unique}
     assert len(got) > 10

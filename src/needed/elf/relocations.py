@@ -44,10 +44,6 @@ class RelocationTypes:
     jump_slot: int
     descriptor: int = -1
 
-    def class_of(self, r_type: int) -> int:
-        """ORDINARY, PLT or COPY."""
-        return PLT if r_type in self.plt else COPY if r_type == self.copy else ORDINARY
-
 
 def _types(copy: int, jump_slot: int, tls: tuple[int, ...], silent: tuple[int, ...], descriptor: int = -1) -> (
     RelocationTypes

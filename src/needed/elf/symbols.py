@@ -15,13 +15,13 @@ from struct import Struct
 
 from needed.elf.machine import EM_MIPS, EM_S390, EM_SPARCV9
 from needed.elf.model import PT_LOAD
-from needed.elf.relocations import ORDINARY, PLT, relocation_types
+from needed.elf.relocations import COPY, ORDINARY, PLT, relocation_types
 from needed.errors import ElfError
 from needed.value import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from needed.elf.model import ByteSource, ElfFile
 
@@ -50,8 +50,9 @@ STO_MIPS_PLT = 8
 # STO_AARCH64_VARIANT_PCS and STO_RISCV_VARIANT_CC: such a function is never bound lazily.
 VARIANT = 0x80
 _VARIANT_MACHINES = (183, 243)
-# NOTYPE, OBJECT, FUNC, COMMON, TLS, GNU_IFUNC: what check_match takes for a definition.
-_DEFINING = frozenset((0, 1, 2, 5, 6, 10))
+# The `st_info` of a definition: NOTYPE, OBJECT, FUNC, COMMON, TLS, GNU_IFUNC (check_match), and no local one.
+_BINDINGS = (STB_GLOBAL, STB_WEAK, STB_GNU_UNIQUE)
+DEFINING = frozenset(binding << 4 | kind for binding in _BINDINGS for kind in (0, 1, 2, 5, 6, 10))
 
 
 @value
@@ -124,7 +125,7 @@ class Symbols:
         info = self.infos[index]
         if not self.values[index] and self.sections[index] != SHN_ABS and info & 15 != STT_TLS:
             return False
-        return info & 15 in _DEFINING and info >> 4 in (STB_GLOBAL, STB_WEAK, STB_GNU_UNIQUE)
+        return info in DEFINING
 
 
 @value
@@ -353,18 +354,23 @@ class _Reader:
         self, *, lazy: bool, symbols: Symbols | None = None
     ) -> Iterator[tuple[Sequence[int], dict[int, tuple[int, int]]]]:
         """The relocation tables with what their `r_info` mean, in the order of ELF_DYNAMIC_RELOCATE."""
-        kinds, decode = relocation_types(self.machine), self.decoder()
+        kinds = relocation_types(self.machine)
+        plt, copy, silent = kinds.plt, kinds.copy, kinds.silent
+        symbol_shift, symbol_mask, type_shift, type_mask = self.info_layout()
+        # With a special calling convention a function is not bound at its first call.
+        others = symbols.others if symbols and self.machine.e_machine in _VARIANT_MACHINES else b""
         for address, size, step, at_call in self.ranges():
             infos = self.array("Q" if self.wide else "I", self.at(address, size, "a relocation table"))[1::step]
             pairs = {}
             for info in dict.fromkeys(infos):
-                index, r_type = decode(info)
-                if not index or r_type in kinds.silent:
+                index = info >> symbol_shift & symbol_mask
+                r_type = info >> type_shift & type_mask
+                if not index or r_type in silent:
                     continue
-                # At the first call only what is no jump slot is looked up now, and those of a special convention.
-                variant = symbols is not None and index < symbols.count and self.is_variant(symbols.others[index])
-                if not (lazy and at_call) or r_type == kinds.descriptor or variant:
-                    pairs[info] = index, kinds.class_of(r_type)
+                variant = index < len(others) and others[index] & VARIANT
+                if lazy and at_call and r_type != kinds.descriptor and not variant:
+                    continue  # a jump slot, for the first call
+                pairs[info] = index, PLT if r_type in plt else COPY if r_type == copy else ORDINARY
             yield infos, pairs
 
     def ranges(self) -> Iterator[tuple[int, int, int, bool]]:
@@ -384,19 +390,15 @@ class _Reader:
                 if length > 0:
                     yield address, length - length % (step * word), step, at_call
 
-    def decoder(self) -> Callable[[int], tuple[int, int]]:
+    def info_layout(self) -> tuple[int, int, int, int]:
+        """Where `r_info` has the symbol and the type: shift and mask of each (ELF32_R_SYM and the like)."""
         if not self.wide:
-            return lambda info: (info >> 8, info & 0xFF)
-        if self.machine.e_machine == EM_MIPS:
+            return 8, 0xFFFFFF, 0, 0xFF
+        if self.machine.e_machine == EM_MIPS and self.machine.byteorder == "little":
             # r_sym, r_ssym, r_type3, r_type2, r_type: a word and four bytes, in that order whatever the byte order
-            little = self.machine.byteorder == "little"
-            return lambda info: (info & 0xFFFFFFFF, info >> 56) if little else (info >> 32, info & 0xFF)
-        if self.machine.e_machine == EM_SPARCV9:
-            return lambda info: (info >> 32, info & 0xFF)  # ELF64_R_TYPE_ID: 24 bits of the type are data
-        return lambda info: (info >> 32, info & 0xFFFFFFFF)
-
-    def is_variant(self, other: int) -> bool:
-        return bool(other & VARIANT) and self.machine.e_machine in _VARIANT_MACHINES
+            return 0, 0xFFFFFFFF, 56, 0xFF
+        # Of MIPS the two types before the last, of SPARC 24 bits of data (ELF64_R_TYPE_ID) are no matter here.
+        return 32, 0xFFFFFFFF, 0, 0xFF if self.machine.e_machine in (EM_MIPS, EM_SPARCV9) else 0xFFFFFFFF
 
     def global_got(self, symbols: Symbols, *, lazy: bool) -> tuple[Sequence[int], dict[int, tuple[int, int]]]:
         """The symbols from DT_MIPS_GOTSYM on have one GOT entry each (elf_machine_got_rel of mips/dl-machine.h)."""

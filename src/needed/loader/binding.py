@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from needed.elf.machine import EM_MIPS
 from needed.elf.relocations import COPY, PLT
-from needed.elf.symbols import DT_VERDEF, SHN_UNDEF, STB_WEAK, STO_MIPS_PLT, parse_references, parse_symbols
+from needed.elf.symbols import DEFINING, DT_VERDEF, SHN_UNDEF, STB_WEAK, STO_MIPS_PLT, parse_references, parse_symbols
 from needed.errors import ElfError
 from needed.loader.ldso import MAX_LOADER
 from needed.value import value
@@ -209,7 +209,11 @@ class _Process:
     def notable(self, number: int) -> Iterator[tuple[Pair, Finding]]:
         """What there is to say of the look-ups of one object."""
         path, symbols = self.scope[number].path, self.tables[number].symbols
+        bare = {place for place, table in enumerate(self.tables) if table.symbols.versyms is None}
         for pair, (name, wish) in self.asked.get(number, {}).items():
+            found = self.found.get((name, wish))
+            if found and pair[1] != COPY and found[0] not in bare and not self.habits.strict:
+                continue  # nothing to say, as of nearly all
             kind, message = self.judge(pair, (name, wish), symbols)
             if kind:
                 text = name.decode("utf-8", "surrogateescape")
@@ -269,11 +273,13 @@ class _Table:
             kept = (index for index, version in versions.items() if version.file is None or version.file in present)
             highest = max(kept, default=0)
             versions = {index: version for index, version in versions.items() if index <= highest}
+        first, sections, values, infos = symbols.first_hashed, symbols.sections, symbols.values, symbols.infos
         for pair in self.references.unique:
             index, lookup = pair
-            itself = index >= symbols.first_hashed and symbols.defines(index) and not (main and lookup == COPY)
-            if itself:
-                continue  # the object is in the scope as well
+            # The object is in the scope as well. First what `defines` says of nearly all, without a call.
+            itself = sections[index] and ((values[index] and infos[index] in DEFINING) or symbols.defines(index))
+            if itself and index >= first and not (main and lookup == COPY):
+                continue
             if not symbols.binds_elsewhere(index) or (symbols.infos[index] >> 4 == STB_WEAK and not weak):
                 continue
             version = None if symbols.versyms is None else versions.get(symbols.versyms[index] & 0x7FFF)
