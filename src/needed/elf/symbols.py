@@ -90,11 +90,12 @@ class Symbols:
 
     `first_hashed` is the first index that the file's hash table can lead to, `count` itself if there is no table.
     `versyms` is None where symbols have no versions; `versions` by index, without the local, the global and the file's
-    own.
+    own. `hashes` are the words of GNU_HASH for the symbols from `first_hashed` on, empty where another table is used.
     """
 
     count: int
     first_hashed: int
+    hashes: Sequence[int]
     names: Sequence[int]
     infos: bytes
     others: bytes
@@ -105,8 +106,16 @@ class Symbols:
     versyms: Sequence[int] | None
     versions: dict[int, Version]
 
+    def is_named(self, index: int, name: bytes) -> bool:
+        """Whether that is the name of the symbol."""
+        return self.strings.startswith(name + b"\0", self.names[index])
+
+    def names_of(self, indices: Sequence[int]) -> list[bytes]:
+        """The names of some symbols, all at once: a name may be the end of another one's."""
+        return _names(self.strings, [self.names[index] for index in indices])
+
     def all_names(self, start: int = 0) -> list[bytes]:
-        """The names of the symbols from `start` on, all at once: a name may be the end of another one's."""
+        """The names of the symbols from `start` on."""
         return _names(self.strings, self.names[start:])
 
     def version(self, index: int) -> Version | None:
@@ -216,10 +225,10 @@ class _Reader:
             if not 0 <= size <= MAX_STRINGS:
                 raise ElfError(f"malformed: {size} bytes of dynamic strings, more than {MAX_STRINGS}")
             strings = self.at(self.last[DT_STRTAB], size, "DT_STRTAB")
-        first, count = self.hashed()
+        first, count, hashes = self.hashed()
         # An empty hash table does not tell how many symbols there are; whoever needs one has a relocation for it.
         if DT_SYMTAB not in self.last:
-            count = first = 0
+            first, count, hashes = 0, 0, ()
         elif count <= 1:
             count = max(count, self.highest() + 1)
         if count > MAX_SYMBOLS:
@@ -235,10 +244,13 @@ class _Reader:
         versyms, versions = None, self.versions(strings)
         if DT_VERSYM in self.last and versions is not None:
             versyms = self.array("H", self.at(self.last[DT_VERSYM], count * 2, "DT_VERSYM"))
-        return Symbols(count, min(first, count), *columns, strings, versyms, versions or {})
+        return Symbols(count, min(first, count), hashes, *columns, strings, versyms, versions or {})
 
-    def hashed(self) -> tuple[int, int]:
-        """The first index that the hash table leads to, and the number of symbols. GNU_HASH goes before HASH."""
+    def hashed(self) -> tuple[int, int, Sequence[int]]:
+        """The first index that the hash table leads to, the number of symbols, and the words of GNU_HASH's chains.
+
+        GNU_HASH goes before HASH (elf/dl-setup_hash.c).
+        """
         if (address := self.last.get(DT_GNU_HASH)) is not None:
             buckets, first, bloom, _ = self.array("I", self.at(address, 16, "DT_GNU_HASH"))
             if buckets > MAX_BUCKETS or bloom > MAX_BUCKETS:
@@ -246,16 +258,18 @@ class _Reader:
             address += 16 + bloom * (self.machine.bits // 8)
             highest = max(self.array("I", self.at(address, buckets * 4, "DT_GNU_HASH")), default=0)
             if highest < first:
-                return first, first
-            return first, self.chain_end(address + buckets * 4 - first * 4, highest) + 1
+                return first, first, ()
+            address += buckets * 4
+            count = self.chain_end(address - first * 4, highest) + 1
+            return first, count, self.array("I", self.at(address, (count - first) * 4, "DT_GNU_HASH"))
         if (address := self.last.get(DT_HASH)) is not None:
             # Elf_Symndx has 64 bits on s390x alone of the machines here (sysdeps/s390/s390-64).
             code = "Q" if self.machine.e_machine == EM_S390 and self.wide else "I"
             size = 16 if code == "Q" else 8
             buckets, count = self.array(code, self.at(address, size, "DT_HASH"))
-            return (1, count) if buckets else (count, count)
+            return (1 if buckets else count), count, ()
         count = self.last.get(DT_MIPS_SYMTABNO, 0) if self.machine.e_machine == EM_MIPS else 0
-        return count, count
+        return count, count, ()
 
     def chain_end(self, chain: int, index: int) -> int:
         """The index of the symbol that ends the chain at `index`: the one whose word is odd."""
@@ -443,6 +457,14 @@ class _Reader:
                 offset, left = address - load.p_vaddr + load.p_offset, load.p_vaddr + load.p_filesz - address
                 return self.source.read_at(offset, min(size, left)) if offset < self.source.size else b""
         raise ElfError(f"malformed: {what} points to an address that no PT_LOAD maps from the file")
+
+
+def gnu_hash(name: bytes) -> int:
+    """The hash of GNU_HASH (dl_new_hash) with its lowest bit set, which in a chain marks the end."""
+    result = 5381
+    for byte in name:
+        result = result * 33 + byte
+    return result & 0xFFFFFFFF | 1
 
 
 def _names(strings: bytes, offsets: Sequence[int]) -> list[bytes]:

@@ -11,14 +11,23 @@ from __future__ import annotations
 
 from needed.elf.machine import EM_MIPS
 from needed.elf.relocations import COPY, PLT
-from needed.elf.symbols import DEFINING, DT_VERDEF, SHN_UNDEF, STB_WEAK, STO_MIPS_PLT, parse_references, parse_symbols
+from needed.elf.symbols import (
+    DEFINING,
+    DT_VERDEF,
+    SHN_UNDEF,
+    STB_WEAK,
+    STO_MIPS_PLT,
+    gnu_hash,
+    parse_references,
+    parse_symbols,
+)
 from needed.errors import ElfError
 from needed.loader.ldso import MAX_LOADER
 from needed.value import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from needed.closure import LoadedObject, LoadList
     from needed.elf.symbols import References, Symbols
@@ -27,9 +36,12 @@ if TYPE_CHECKING:
     # What a reference wants besides the name: version, hidden, file of the version, class of the lookup.
     Wish = tuple[str | None, bool, str | None, int]
     Pair = tuple[int, int]
+    # What leads to a symbol: the hash of its name, or in a file without GNU_HASH the name.
+    Key = int | bytes
 
 MAX_KEPT = 1 << 19  # symbols of the tables that are kept for the next program
 MAX_FINDINGS = 1 << 18
+MAX_SAME = 256  # symbols of one name or hash in one file: each is looked at for each reference
 _UNVERSIONED = (None, False, None)
 _RESIZED = "Symbol `%s' has different size in shared object, consider re-linking"
 # The loader's own words but for the line of its source, which differs from release to release.
@@ -178,12 +190,16 @@ class _Process:
                 for name, wish in asked.values():
                     wanted.setdefault(name, set()).add(wish)
         mips = self.load_list.machine.e_machine == EM_MIPS
+        by_hash: dict[Key, list[bytes]] = {}
+        for name in wanted:
+            by_hash.setdefault(gnu_hash(name), []).append(name)
         for number, table in enumerate(self.tables):
-            for name in wanted.keys() & table.last.keys():
+            for name, candidates in table.held(wanted, by_hash):
                 for wish in tuple(wanted[name]):
                     if number == 0 and wish[3] == COPY:
                         continue
-                    index = table.find_any(name, wish) if self.habits.musl else table.find(name, wish, mips=mips)
+                    musl = self.habits.musl
+                    index = table.find_any(candidates, wish) if musl else table.find(candidates, wish, mips=mips)
                     if index is not None and table.symbols.binds_elsewhere(index):
                         self.found[name, wish] = number, index
                         wanted[name].discard(wish)
@@ -240,20 +256,37 @@ class _Process:
 
 
 class _Table:
-    """The symbols of one object, by name, and what its relocations ask for."""
+    """The symbols of one object, by the hash of the name or else by the name, and what its relocations ask for."""
 
     def __init__(self, symbols: Symbols, references: References) -> None:
         self.symbols, self.references = symbols, references
         first = symbols.first_hashed
-        self.names = symbols.all_names()
-        names = self.names[first:]
-        self.last = dict(zip(names, range(first, symbols.count), strict=True))
-        # Several versions of one name: the indices of the others.
-        self.further: dict[bytes, list[int]] = {}
-        if len(self.last) < len(names):
-            for index, name in enumerate(names, first):
-                if self.last[name] != index:
-                    self.further.setdefault(name, []).append(index)
+        # Not to read the names is half of the work for a large library; HASH has no hashes, so there they are read.
+        keys: list[Key] = [word | 1 for word in symbols.hashes]
+        if not keys:
+            keys += symbols.all_names(first)
+        self.last = dict(zip(keys, range(first, symbols.count), strict=False))
+        # Several versions of one name, or names of one hash: the indices of the others.
+        self.further: dict[Key, list[int]] = {}
+        if len(self.last) < len(keys):
+            for index, key in enumerate(keys, first):
+                if self.last[key] != index:
+                    same = self.further.setdefault(key, [])
+                    same.append(index)
+                    if len(same) > MAX_SAME:
+                        raise ElfError(f"malformed: more than {MAX_SAME} symbols of one hash")
+
+    def held(self, names: Iterable[bytes], by_hash: dict[Key, list[bytes]]) -> Iterator[tuple[bytes, tuple[int, ...]]]:
+        """Those of `names` (and the same by hash) that are here, with the indices of the symbols."""
+        if self.symbols.hashes:
+            keys = [(name, key) for key in by_hash.keys() & self.last.keys() for name in by_hash[key]]
+        else:
+            keys = [(name, name) for name in names if name in self.last]
+        for name, key in keys:
+            found = (self.last[key], *self.further.get(key, ()))
+            indices = tuple(index for index in found if self.symbols.is_named(index, name))
+            if indices:
+                yield name, indices
 
     @property
     def weight(self) -> int:
@@ -274,6 +307,7 @@ class _Table:
             highest = max(kept, default=0)
             versions = {index: version for index, version in versions.items() if index <= highest}
         first, sections, values, infos = symbols.first_hashed, symbols.sections, symbols.values, symbols.infos
+        asked: list[Pair] = []
         for pair in self.references.unique:
             index, lookup = pair
             # The object is in the scope as well. First what `defines` says of nearly all, without a call.
@@ -282,19 +316,19 @@ class _Table:
                 continue
             if not symbols.binds_elsewhere(index) or (symbols.infos[index] >> 4 == STB_WEAK and not weak):
                 continue
+            asked.append(pair)
+        for pair, name in zip(asked, symbols.names_of([index for index, _ in asked]), strict=True):
+            index, lookup = pair
             version = None if symbols.versyms is None else versions.get(symbols.versyms[index] & 0x7FFF)
             wish = (version.name, version.hidden, version.file) if version and version.name else _UNVERSIONED
-            yield pair, (self.names[index], (*wish, lookup))
+            yield pair, (name, (*wish, lookup))
 
-    def indices(self, name: bytes) -> list[int]:
-        return [self.last[name], *self.further.get(name, [])]
-
-    def find(self, name: bytes, wish: Wish, *, mips: bool) -> int | None:
-        """`do_lookup_x` over one object, with `check_match` for each symbol of that name."""
+    def find(self, candidates: Iterable[int], wish: Wish, *, mips: bool) -> int | None:
+        """`do_lookup_x` over one object, with `check_match` for each symbol of the name."""
         symbols = self.symbols
         version, hidden, _, lookup = wish
         newer: list[int] = []
-        for index in self.indices(name):
+        for index in candidates:
             if not symbols.defines(index) and not self.stands_in(index, lookup, mips=mips):
                 continue
             if symbols.versyms is None:
@@ -310,9 +344,9 @@ class _Table:
                 return index
         return newer[0] if len(newer) == 1 else None  # one default version, no ambiguity
 
-    def find_any(self, name: bytes, wish: Wish) -> int | None:
+    def find_any(self, candidates: Iterable[int], wish: Wish) -> int | None:
         """musl's `find_sym2`, which knows hidden versions and no others."""
-        for index in self.indices(name):
+        for index in candidates:
             hidden = self.symbols.versyms is not None and bool(self.symbols.versyms[index] & 0x8000)
             if not hidden and (self.symbols.defines(index) or self.stands_in(index, wish[3], mips=False)):
                 return index
