@@ -59,11 +59,16 @@ class Need:
 
 @value
 class VersionProblem:
-    """`needed_by` was linked against `version` of the object at `path`, which does not define it: no start."""
+    """`needed_by` was linked against `version` of the object at `path`, which does not define it.
+
+    `kind` is "missing", which ends the start; "weak", which does not; "unversioned" where the object has no versions at
+    all, at which the loader only wonders.
+    """
 
     version: str
     path: RootPath
     needed_by: RootPath
+    kind: str = "missing"
 
 
 @value
@@ -112,6 +117,11 @@ class LoadList:
         """The needs that nothing in the root meets and that the program cannot start without."""
         return tuple(need for need in self.needs if need.path is None and not need.optional)
 
+    @property
+    def unmet_versions(self) -> tuple[VersionProblem, ...]:
+        """The versions that are not defined and that the program cannot start without."""
+        return tuple(problem for problem in self.version_problems if problem.kind == "missing")
+
 
 @value
 class Script:
@@ -134,5 +144,5 @@ class Closure:
         return tuple(need for program in self.programs for need in program.missing)
 
     @property
-    def version_problems(self) -> tuple[VersionProblem, ...]:
-        return tuple(problem for program in self.programs for problem in program.version_problems)
+    def unmet_versions(self) -> tuple[VersionProblem, ...]:
+        return tuple(problem for program in self.programs for problem in program.unmet_versions)

@@ -141,7 +141,7 @@ def _findings(
     for need in program.missing:
         yield _no_library(need, unindexed.get(need.name), target, there)
     by_asker: dict[tuple[str, str], list[VersionProblem]] = {}
-    for problem in program.version_problems:
+    for problem in program.unmet_versions:
         by_asker.setdefault((problem.path, problem.needed_by), []).append(problem)
     for problems in by_asker.values():
         yield _no_version(problems, program)

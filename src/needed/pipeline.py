@@ -141,7 +141,7 @@ def check_complete(closure: Closure, unindexed: Mapping[str, str] = NOTHING) -> 
         hints.append("install the package that has it, or name the tree that has it with --root")
         hints.append("a folder that the program is told with LD_LIBRARY_PATH is named with --library-path DIR")
     if not names:
-        asked = dict.fromkeys(problem.version for problem in closure.version_problems)
+        asked = dict.fromkeys(problem.version for problem in closure.unmet_versions)
         raise MissingError(
             f"defined nowhere in the root: {', '.join(asked)}",
             details=lines,
@@ -176,7 +176,7 @@ def _missing(closure: Closure) -> Iterator[str]:
             yield f"{need.name}, needed by {need.needed_by}; searched in this order:"
             for attempt in need.attempts:
                 yield f"  {attempt.path}: {attempt.outcome} ({attempt.rule})"
-        for problem in program.version_problems:
+        for problem in program.unmet_versions:
             yield f"version {problem.version} of {problem.path}, needed by {problem.needed_by}: not defined there"
 
 

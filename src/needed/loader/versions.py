@@ -23,12 +23,18 @@ def find_version_problems(
     for item in objects:
         for need in item.elf.version_needs:
             provider = known.get(need.file)
-            if provider is None or not provider.elf.defines_versions:
-                continue  # missing altogether, which is told as such, or linked without versions
+            if provider is None:
+                continue  # missing altogether, which is told as such
+            if not provider.elf.defines_versions:
+                for version in (*need.versions, *need.weak):
+                    yield VersionProblem(version, provider.path, item.path, "unversioned")
+                continue
             names = defined.get(provider.path)
             if names is None:
-                names = defined[provider.path] = frozenset(provider.elf.version_definitions)
-            if not names.issuperset(need.versions):
-                for version in need.versions:
-                    if version not in names:
-                        yield VersionProblem(version, provider.path, item.path)
+                # The soname is the name of the base version, which counts too.
+                own = provider.elf.soname or ""
+                names = defined[provider.path] = frozenset((*provider.elf.version_definitions, own))
+            for versions, kind in ((need.versions, "missing"), (need.weak, "weak")):
+                if not names.issuperset(versions):
+                    absent = (version for version in versions if version not in names)
+                    yield from (VersionProblem(version, provider.path, item.path, kind) for version in absent)
