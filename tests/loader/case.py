@@ -7,6 +7,7 @@
     start = "/bin/link"                     by which path, if not its own
     library_path = "/a:/b"                  LD_LIBRARY_PATH, as it stands in the environment
     preload = ["liba.so"]                   LD_PRELOAD
+    ldconfig = true                         after ldconfig(8) has been run in the tree
     hwcaps = ["x86-64-v3"]                  the active glibc-hwcaps names, best first
     expect = '''...'''                      the load list, see below
 
@@ -46,7 +47,7 @@ PROGRAM = "/app/prog"
 # On this machine, and at the same place in a tree.
 LOADERS = {"glibc": "/lib64/ld-linux-x86-64.so.2", "musl": "/lib/ld-musl-x86_64.so.1"}
 _KNOWN = {
-    "rule", "source", "before", "program", "start", "library_path", "preload", "hwcaps", "expect",
+    "rule", "source", "before", "program", "start", "library_path", "preload", "ldconfig", "hwcaps", "expect",
     "library", "text", "links", "hard_links", "copies", "cache", "directories",
     "audit", "aliases", "different", "trace", "stderr", "not_as_command",
 }  # fmt: skip
@@ -73,6 +74,7 @@ class Case:
         self.expect = _lines(self.facts["expect"])
         self.library_path: str | None = self.facts.get("library_path")
         self.preload: tuple[str, ...] = tuple(self.facts.get("preload", ()))
+        self.ldconfig: bool = self.facts.get("ldconfig", False)
         self.hwcaps: tuple[str, ...] | None = tuple(self.facts["hwcaps"]) if "hwcaps" in self.facts else None
 
     @property

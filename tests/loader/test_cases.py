@@ -7,6 +7,7 @@ refuses; by LD_TRACE_LOADED_OBJECTS, as ldd does; and by `ld.so --list`.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from tests.loader import sandbox
 from tests.loader.case import CASES, LOADERS, Case, all_cases
 
 VDSO = "linux-vdso.so.1"
+LDCONFIG = "/sbin/ldconfig"
 REFUSALS = (" not found", " not loadable")
 # Intel processors with AVX2 are the platform "haswell" to glibc before 2.37, and have folders of their own.
 TUNABLES = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2_Usable,-AVX2"}
@@ -42,6 +44,8 @@ def test_we_answer_what_is_expected(case: Case, tmp_path: Path) -> None:
 def test_the_loader_answers_what_is_expected(case: Case, tmp_path: Path) -> None:
     need_a_loader(case, tmp_path)
     case.make(tmp_path)
+    if case.ldconfig:
+        run_ldconfig(tmp_path)
     environment = environment_of(case)
     command = [case.start]
     if case.hwcaps is not None:  # whatever this processor can do
@@ -80,7 +84,8 @@ def ask_us(root: Path, case: Case) -> LoadList:
     separated = (case.library_path or "").replace(";", ":") if case.libc == "glibc" else case.library_path or ""
     elements = tuple(separated.split(":")) if separated else ()
     with an_ordinary_reader(DirectoryRoot(root)) as tree:
-        resolver = Resolver(tree, Settings(library_path=elements, preload=case.preload, hwcaps=case.hwcaps or ()))
+        settings = Settings(elements, preload=case.preload, hwcaps=case.hwcaps or (), ldconfig=case.ldconfig)
+        resolver = Resolver(tree, settings)
         return resolver.load_list(resolver.find_program(case.start))
 
 
@@ -192,11 +197,22 @@ def environment_of(case: Case) -> dict[str, str]:
     return environment
 
 
+def run_ldconfig(root: Path) -> None:
+    """Writes the cache, and makes links; it is linked statically and needs nothing of the tree."""
+    (root / "sbin").mkdir(exist_ok=True)
+    shutil.copy(LDCONFIG, root / "sbin/ldconfig")
+    run = sandbox.run_in(root, ["/sbin/ldconfig"], {})
+    assert run.returncode == 0, run.stderr
+    (root / "sbin/ldconfig").unlink()
+
+
 def need_a_loader(case: Case, root: Path) -> None:
     """Skip where the real loader cannot be asked; in CI that is a failure."""
     problem = None
     if not os.path.exists(LOADERS[case.libc]):
         problem = f"{LOADERS[case.libc]} is missing"
+    elif case.ldconfig and not os.path.exists(LDCONFIG):
+        problem = f"{LDCONFIG} is missing"
     elif not sandbox.works(root):
         problem = "no chroot(2) and no user name spaces here"
     elif "before" in case.facts and glibc_version() >= numbers_of(case.facts["before"]):
