@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from needed.errors import (
         ElfError,
         EngineError,
+        ImageError,
         MachineError,
         MissingError,
         NeededError,
@@ -19,29 +20,33 @@ if TYPE_CHECKING:
     )
     from needed.image.build import Configuration, Image, build_image, validate_image
     from needed.image.model import Platform
+    from needed.image.root import ImageRoot
     from needed.loader import Resolver, resolve
     from needed.output.destination import Destination, parse_destination, write_image
     from needed.output.oci_layout import write_oci_layout
     from needed.pipeline import Plan, plan
     from needed.root import DirectoryRoot, MemoryRoot
     from needed.rootfs import Addition, Rootfs, assemble
+    from needed.source.opening import open_root
     from needed.version import __version__
 
 _HOMES = {
     "needed.closure": ("Closure", "LoadList", "Need", "Reason"),
     "needed.elf": ("ElfFile", "Machine", "parse_elf"),
     "needed.errors": (
-        "ElfError", "EngineError", "MachineError", "MissingError", "NeededError", "OutputError", "ReadError",
-        "SourceError", "UsageError",
+        "ElfError", "EngineError", "ImageError", "MachineError", "MissingError", "NeededError", "OutputError",
+        "ReadError", "SourceError", "UsageError",
     ),
     "needed.image.build": ("Configuration", "Image", "build_image", "validate_image"),
     "needed.image.model": ("Platform",),
+    "needed.image.root": ("ImageRoot",),
     "needed.loader": ("Resolver", "resolve"),
     "needed.output.destination": ("Destination", "parse_destination", "write_image"),
     "needed.output.oci_layout": ("write_oci_layout",),
     "needed.pipeline": ("Plan", "plan"),
     "needed.root": ("DirectoryRoot", "MemoryRoot"),
     "needed.rootfs": ("Addition", "Rootfs", "assemble"),
+    "needed.source.opening": ("open_root",),
     "needed.version": ("__version__",),
 }  # fmt: skip
 
@@ -55,6 +60,8 @@ __all__ = [
     "ElfFile",
     "EngineError",
     "Image",
+    "ImageError",
+    "ImageRoot",
     "LoadList",
     "Machine",
     "MachineError",
@@ -74,6 +81,7 @@ __all__ = [
     "__version__",
     "assemble",
     "build_image",
+    "open_root",
     "parse_destination",
     "parse_elf",
     "plan",

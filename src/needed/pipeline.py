@@ -9,19 +9,20 @@ from needed.closure import Closure
 from needed.errors import MachineError, MissingError, SourceError, UsageError
 from needed.image.build import Configuration
 from needed.image.model import Platform, parse_platform
-from needed.loader import Resolver
+from needed.loader import Resolver, Settings
+from needed.loader.hwcaps import active_at
 from needed.loader.settings import DEFAULTS
 from needed.proof import prove
-from needed.rootfs import Rootfs, assemble
+from needed.request import parse_request
+from needed.rootfs import Addition, Rootfs, assemble
 from needed.value import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from needed.loader import Settings
+    from needed.image.root import ImageRoot
     from needed.root import Root
-    from needed.rootfs import Addition
 
 NOTHING: Mapping[str, str] = {}
 # The platform of an image without a program, unless told otherwise: the same on every machine.
@@ -81,6 +82,29 @@ def _levels(settings: Settings) -> Iterator[Settings]:
     """Processors of each level that `hwcaps`, best first, holds: the lowest, the next with what it includes, ..."""
     for best in reversed(range(len(settings.hwcaps))):
         yield replace(settings, hwcaps=settings.hwcaps[best:])
+
+
+def plan_of_image(root: ImageRoot, name: str) -> Plan:
+    """The Plan of an image that we built, worked out again from the image alone: the same files for the same reasons.
+
+    Raises UsageError for an image whose history is not ours, and as `plan` does if the image is not whole.
+    """
+    lines = root.config.history if root.config else ()
+    request = next((found for line in reversed(lines) if (found := parse_request(line))), None)
+    if root.config is None or request is None:
+        raise UsageError(
+            f"{name}: was not built by needed, so it does not know what was asked for",
+            hints=[f"name the program: --for PROGRAM --root {name}"],
+        )
+    words = dict(item.split("=", 1) for item in root.config.env if "=" in item)
+    settings = Settings(
+        tuple(words.get("LD_LIBRARY_PATH", "").split(":")) if words.get("LD_LIBRARY_PATH") else (),
+        tuple(words.get("LD_PRELOAD", "").replace(":", " ").split()),
+        active_at(request.hwcaps) if request.hwcaps else (),
+        preload_file=request.preload,
+    )
+    additions = [Addition(path, path) for path in request.additions]
+    return plan(root, request.programs, additions, settings)
 
 
 def default_configuration(planned: Plan, given: Configuration, *, told: frozenset[str]) -> Configuration:

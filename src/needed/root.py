@@ -204,7 +204,7 @@ class DirectoryRoot:
         # O_NONBLOCK: a fifo that took the file's place must not block us.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            return _HostFile(path, os.open(encode_path(name), flags, dir_fd=self._parent(directory)))
+            return HostFile(path, os.open(encode_path(name), flags, dir_fd=self._parent(directory)))
         except OSError as error:
             raise _unreadable(path, error) from None
 
@@ -223,8 +223,8 @@ class DirectoryRoot:
         return descriptor
 
 
-class _HostFile:
-    """A regular file by its descriptor, read with pread(2)."""
+class HostFile:
+    """A regular file by its descriptor, which it owns, read with pread(2). Raises ReadError if it is not regular."""
 
     def __init__(self, path: str, descriptor: int) -> None:
         self._path, self._descriptor = path, descriptor
@@ -284,6 +284,42 @@ class MemoryRoot:
         if path not in self._content:
             raise ReadError(f"{path}: no such file")
         return MemoryFile(self._content[path])
+
+
+class OverlayRoot:
+    """A Root with some files of other Roots laid over it, by paths whose parents hold no link; folders are implied."""
+
+    def __init__(self, below: Root, files: Mapping[RootPath, tuple[Root, Found]]) -> None:
+        self._below, self._files = below, dict(files)
+        self._folders: dict[str, set[str]] = {}
+        for path in files:
+            above, _, name = path.rpartition("/")
+            while name:
+                self._folders.setdefault(above or "/", set()).add(name)
+                above, _, name = above.rpartition("/")
+        self._numbers = {path: number for number, path in enumerate(self._folders)}
+
+    def entry(self, path: RootPath) -> Entry | None:
+        if path in self._files:
+            entry = self._files[path][1].entry
+            # Another device than any below, so that no inode over there is taken for the same file.
+            device, inode = entry.identity
+            return Entry(entry.kind, entry.mode, entry.size, entry.target, (-2 - device, inode), entry.modified)
+        present = self._below.entry(path)
+        if path in self._folders and (present is None or present.kind != "directory"):
+            return Entry("directory", 0o755, identity=(-1, self._numbers[path]))
+        return present
+
+    def names(self, path: RootPath) -> tuple[str, ...]:
+        present = self._below.entry(path)
+        below = set(self._below.names(path)) if present is not None and present.kind == "directory" else set()
+        return tuple(sorted(below | self._folders.get(path, set()), key=encode_path))
+
+    def open(self, path: RootPath) -> OpenFile:
+        if path in self._files:
+            root, found = self._files[path]
+            return root.open(found.path)
+        return self._below.open(path)
 
 
 class MemoryFile:

@@ -23,11 +23,11 @@ from needed.image.codec import Codec
 from needed.image.layer import Packing
 from needed.image.model import Platform
 from needed.image.reference import Reference
-from needed.output import atomic
 from needed.output.atomic import write_atomically
 from needed.output.oci_layout import write_oci_layout
 from needed.output.spool import SpoolStore
 from needed.rootfs import File, GeneratedContent, Rootfs
+from needed.source.spool import TEMPORARY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -258,4 +258,4 @@ def test_a_killed_run_leaves_the_old_or_the_new(tmp_path: Path) -> None:
             assert (tmp_path / "f").read_bytes() in (one.manifest_blob, two.manifest_blob)
     write_oci_layout(one, str(tmp_path / "l"), "tag")
     assert check_layout(tmp_path / "l") == {"tag": one.manifest.digest}
-    assert not list((tmp_path / "l").rglob(f"{atomic.TEMPORARY}*"))
+    assert not list((tmp_path / "l").rglob(f"{TEMPORARY}*"))

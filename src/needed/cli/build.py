@@ -7,6 +7,7 @@ import sys
 
 from needed.cli.console import Progress, write
 from needed.cli.paths import absolute, to_host
+from needed.cli.roots import docker_host, open_root_option, temporary_folder
 from needed.errors import UsageError
 from needed.report.text import printable
 
@@ -27,12 +28,13 @@ _EPILOG = """\
 A DESTINATION is oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, tar:FILE,
 dir:DIR, docker-daemon:NAME:TAG or containers-storage:NAME:TAG; a FILE of - is
 standard output. Without one an archive NAME.tar is written, which docker load,
-podman load and skopeo read.
+podman load and skopeo read. A ROOT is a directory, or an image in the same words.
 
 examples:
   needed build /bin/bash /bin/ls -t ls --load && docker run --rm ls ls -al
   needed build ./server -t server --expose 8080 -o oci:images:server
   needed build curl --root /srv/debian-arm64 -o docker-archive:curl.tar
+  needed build curl --root docker-daemon:debian:12 -t curl
   needed build bash -n            # what would go in, and why
 """
 
@@ -53,7 +55,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     option("-t", "--tag", metavar="NAME[:TAG]", help="the image's name (default: the first program's)")
     option("-o", "--output", action="append", metavar="DESTINATION", help="where to; may be given again")
     option("--load", action="store_true", help="put it into the engine that answers, Docker or Podman")
-    option("--root", default="/", metavar="DIR", help="take everything from this tree (default /)")
+    option("--root", default="/", metavar="ROOT", help="take all from this tree or image (default /)")
     option("--empty", action="store_true", help="no program: an image without a file, or with --add only")
     option("--add", action="append", default=[], metavar="SRC[:DEST]", help="a further file or folder of the root")
     option("--library-path", metavar="DIRS", help="resolve with LD_LIBRARY_PATH set to DIRS, and set it in the image")
@@ -85,7 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
     from needed.image.reference import default_name, parse_reference
     from needed.output.destination import parse_destination
     from needed.pipeline import default_configuration, plan
-    from needed.root import DirectoryRoot
+    from needed.request import Request, render_request
+    from needed.value import replace
 
     if bool(arguments.programs) == arguments.empty:
         problem = "--empty is for no program at all" if arguments.programs else "no program was named"
@@ -100,11 +103,15 @@ def run(arguments: argparse.Namespace) -> int:
     codec = _codec(arguments.compression, destinations)
     programs = [_inside(program, arguments.root) for program in arguments.programs]
     additions = [_addition(text, arguments.root) for text in arguments.add]
-    settings = _settings(arguments)
-    planned = plan(DirectoryRoot(to_host(arguments.root)), programs, additions, settings, arguments.platform)
+    root = open_root_option(arguments.root, arguments.platform)
+    planned = plan(root, programs, additions, _settings(arguments), arguments.platform)
     if arguments.dry_run:
         _show_plan(planned, as_json=arguments.json)
         return 0
+    request = Request(
+        planned.requested, tuple(item.destination for item in additions), arguments.hwcaps or "", arguments.preload
+    )
+    given = replace(given, created_by=render_request(request))
     configuration = default_configuration(planned, given, told=told)
     if arguments.load:
         destinations.append(_engine(reference))
@@ -182,11 +189,6 @@ def _member_cache() -> MemberCache | None:
     home = os.environ.get("HOME", "")
     folder = os.environ.get("XDG_CACHE_HOME", "") or (f"{home}/.cache" if home else "")
     return MemberCache(f"{folder}/needed/members") if folder.startswith("/") else None
-
-
-def docker_host() -> str:
-    """The engine's address, as Docker's own command finds it."""
-    return os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
 
 
 def _codec(text: str | None, destinations: list[Destination]) -> Codec:
@@ -346,7 +348,7 @@ def _addition(text: str, root: str) -> Addition:
 def _folder(destination: Destination) -> str:
     """Where a large layer waits: beside its destination, so that moving it there is cheap and one disk can be full."""
     if destination.transport in ("docker-daemon", "containers-storage") or destination.path == "-":
-        return os.environ.get("TMPDIR") or "/tmp"  # noqa: S108  (unnamed files only)
+        return temporary_folder()
     return os.path.dirname(os.path.abspath(destination.path))
 
 

@@ -6,20 +6,21 @@ import argparse
 import sys
 
 from needed.cli.paths import absolute
+from needed.cli.roots import open_root_option
 from needed.elf import parse_elf
 from needed.elf.provenance import parse_provenance
 from needed.errors import NeededError, ReadError, SourceError
 from needed.report.inspect import render_object, render_text
 from needed.report.readelf import dynamic_rows, render_dynamic
 from needed.report.text import printable
-from needed.root import DirectoryRoot, Walker
+from needed.root import Walker
 from needed.value import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from needed.elf import ElfFile
     from needed.elf.provenance import Provenance
-    from needed.root import Entry
+    from needed.root import Entry, Root
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -52,16 +53,16 @@ def add(subparsers: Subparsers) -> None:
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("files", metavar="FILE", nargs="+", help="an ELF file; with --root a path inside DIR")
+    parser.add_argument("files", metavar="FILE", nargs="+", help="an ELF file; with --root a path inside it")
     parser.add_argument("--dynamic", action="store_true", help="print the dynamic section as readelf -d -W does")
     parser.add_argument("--json", action="store_true", help="print a list with one object for each file")
-    parser.add_argument("--root", metavar="DIR", help="look for the files in this directory tree instead of /")
+    parser.add_argument("--root", metavar="ROOT", help="look in this tree or image instead of /")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints what can be read, then raises one error for what cannot."""
-    root = DirectoryRoot("/" if arguments.root is None else arguments.root)
+    root = open_root_option("/" if arguments.root is None else arguments.root)
     walker = Walker(root)
     inspected: list[Inspected] = []
     problems: list[NeededError] = []
@@ -83,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _inspect(root: DirectoryRoot, walker: Walker, name: str, base: str | None) -> Inspected:
+def _inspect(root: Root, walker: Walker, name: str, base: str | None) -> Inspected:
     """`base` is the directory that a relative name starts at, None for the working directory."""
     shown = printable(name)
     found = walker.find(absolute(name) if base is None else f"{base}/{name}") if name else None

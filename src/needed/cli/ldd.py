@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 from needed.cli.console import write
-from needed.cli.paths import absolute, to_host
+from needed.cli.paths import absolute
+from needed.cli.roots import open_root_option
 from needed.errors import ElfError, ReadError, SourceError
 from needed.report.text import printable
 
@@ -25,8 +26,11 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("programs", nargs="+", metavar="PROGRAM", help="a path, or a name on the root's PATH")
-    parser.add_argument("--root", default="/", metavar="DIR", help="the tree to look in (default /)")
+    parser.add_argument("--root", default="/", metavar="ROOT", help="the directory or image to look in (default /)")
     parser.add_argument("--library-path", metavar="DIRS", help="resolve with LD_LIBRARY_PATH set to DIRS")
+    parser.add_argument("--ldconfig", action="store_true", help="resolve as if ldconfig had just been run in the root")
+    parser.add_argument("--hwcaps", metavar="LEVEL", help="as on a processor of LEVEL: x86-64-v3, power10, z16, ...")
+    parser.add_argument("--explain", metavar="NAME", help="every place searched for NAME, in order, and the rule")
     parser.add_argument("--tree", action="store_true", help="as a tree: who needs what")
     parser.add_argument("--json", action="store_true", help="as JSON: load order, needs, and every place searched")
     parser.set_defaults(run=run)
@@ -34,10 +38,15 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from needed.loader import Resolver, Settings
-    from needed.root import DirectoryRoot
 
     directories = tuple((arguments.library_path or "").replace(";", ":").split(":")) if arguments.library_path else ()
-    resolver = Resolver(DirectoryRoot(to_host(arguments.root)), Settings(directories))
+    hwcaps: tuple[str, ...] = ()
+    if arguments.hwcaps:
+        from needed.loader.hwcaps import active_at
+
+        hwcaps = active_at(arguments.hwcaps)
+    settings = Settings(directories, hwcaps=hwcaps, ldconfig=arguments.ldconfig)
+    resolver = Resolver(open_root_option(arguments.root), settings)
     status, objects = 0, []
     for program in arguments.programs:
         if len(arguments.programs) > 1 and not arguments.json:
@@ -60,6 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
         status |= load_list.program.elf.linkage in ("static", "relocatable")
         if arguments.json:
             objects.append(report.ldd_object(load_list))
+        elif arguments.explain:
+            status |= not _explain(load_list, arguments.explain)
         else:
             _print(load_list, tree=arguments.tree)
     if arguments.json:
@@ -67,6 +78,16 @@ def run(arguments: argparse.Namespace) -> int:
 
         write(json.dumps(objects, indent=2))
     return status
+
+
+def _explain(load_list: LoadList, name: str) -> bool:
+    """Whether anything asks for `name`."""
+    from needed.report import ldd as report
+
+    lines = list(report.render_explanation(load_list, name))
+    for line in lines or [f"{load_list.path}: nothing that it loads asks for {name}"]:
+        write(printable(line))
+    return bool(lines)
 
 
 def _print(load_list: LoadList, *, tree: bool) -> None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 LEVELS = {"none": (0, 0), "gzip": (1, 12), "zstd": (1, 22)}
 DEFAULT_LEVELS = {"none": 0, "gzip": 6, "zstd": 3}
+_PIECE = 1 << 20
+_SLICE = 64 << 10
+_WINDOW_LOG = 27  # 128 MiB, what zstd(1) takes without --long
 
 
 @value
@@ -72,38 +75,61 @@ def parse_compression(text: str) -> Codec:
     return Codec(name, int(level) if colon else DEFAULT_LEVELS[name])
 
 
-def decompress(media_type: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The layer's tar in pieces. Raises ValueError on bytes that are no whole stream of the type."""
+def decompress(media_type: str, chunks: Iterable[bytes], empty_members: int = 1_000) -> Iterator[bytes]:
+    """The layer's tar in pieces of at most 1 MiB, whatever the ratio. Raises ValueError on bytes that are no whole
+    stream of the type, on bytes after it, and on more than `empty_members` members with nothing in them."""
     codec = media_type.rpartition("+")[2]
     if codec not in ("gzip", "zstd"):
         yield from chunks
         return
     decoder: Any = None
-    for chunk in chunks:
-        rest = chunk
-        while rest:
+    given = 0  # by this member
+    for start in _slices(chunks):
+        rest = start
+        while rest or (decoder is not None and _has_more(codec, decoder)):
             decoder = decoder or _decoder(codec)
-            yield _decode(decoder, rest)
-            rest = decoder.unused_data
+            rest, piece = _decode(codec, decoder, rest)
+            given += len(piece)
+            if piece:
+                yield piece
             if decoder.eof:
-                decoder = None
+                empty_members -= not given
+                if empty_members < 0:
+                    raise ValueError(f"the {codec} stream has too many empty members")
+                decoder, given = None, 0
     if decoder is not None:
         raise ValueError(f"the {codec} stream ends in the middle of a member")
 
 
+def _slices(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Small pieces: each member's end copies the rest of the piece, which very small members would make slow."""
+    for chunk in chunks:
+        yield from (chunk[start : start + _SLICE] for start in range(0, len(chunk), _SLICE))
+
+
 def _decoder(codec: str) -> Any:
     if codec == "zstd":
-        return _zstd().ZstdDecompressor()
+        zstd = _zstd()
+        return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW_LOG})
     import zlib
 
     return zlib.decompressobj(wbits=31)
 
 
-def _decode(decoder: Any, content: bytes) -> bytes:
+def _has_more(codec: str, decoder: Any) -> bool:
+    """Whether a zstd decoder holds back output of what it was given; zlib's hands the input back instead."""
+    return codec == "zstd" and not decoder.eof and not decoder.needs_input
+
+
+def _decode(codec: str, decoder: Any, content: bytes) -> tuple[bytes, bytes]:
+    """What is left of `content`, and what came out of the rest."""
     try:
-        return bytes(decoder.decompress(content))
+        piece = bytes(decoder.decompress(content, _PIECE))
     except Exception as error:  # zlib.error and ZstdError have no common parent but this
         raise ValueError(f"damaged compressed bytes: {error}") from None
+    if decoder.eof:
+        return decoder.unused_data, piece
+    return (b"" if codec == "zstd" else decoder.unconsumed_tail), piece
 
 
 def _zstd() -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from needed.closure import Closure, LoadedObject, LoadList, Reason, Script
 from needed.elf import is_elf, parse_elf
-from needed.errors import ElfError, ReadError, SourceError
+from needed.errors import ElfError, ReadError, ScriptError, SourceError
 from needed.loader.cache import MAX_CACHE, Cache
 from needed.loader.glibc import GlibcSearch, RootLoader
 from needed.loader.hwcaps import FIRST_WITHOUT_LEGACY
@@ -106,7 +106,8 @@ class Resolver:
                 if depth == MAX_DEPTH:
                     raise SourceError(f"{path}: a script of a script, more than {MAX_DEPTH} deep; the kernel gives up")
                 scripts[path] = Script(path, found, reason)
-                pending += [(self.find_program(word), Reason("interpreter of", path), depth + 1) for word in words]
+                interpreters = [self._interpreter(word, path) for word in words]
+                pending += [(found_at, Reason("interpreter of", path), depth + 1) for found_at in interpreters]
         return Closure(tuple(programs.values()), tuple(scripts.values()))
 
     def find_program(self, name: str) -> RootPath:
@@ -125,6 +126,15 @@ class Resolver:
             hints=[f"give its path: ./{name} for a file in this folder"],
         )
 
+    def _interpreter(self, word: str, script: RootPath) -> RootPath:
+        """The interpreter of a script, by the word in its first line. Raises ScriptError."""
+        try:
+            path = self.find_program(word)
+            self._program(path, Reason("interpreter of", script))
+        except SourceError as error:
+            raise ScriptError(error.message, word, details=error.details, hints=error.hints) from None
+        return path
+
     def load_list(self, path: RootPath, reason: Reason = Reason("requested")) -> LoadList:  # noqa: B008  (frozen)
         """What the process of the ELF file at `path` maps. Raises SourceError if that is no ELF file."""
         found = self._program(path, reason)
@@ -137,7 +147,7 @@ class Resolver:
             if elf.linkage != "shared object":
                 return LoadList(path, reason, (main,))
             name = _INTERPRETERS.get(elf.machine.name, "/lib/ld.so.1")
-        interpreter = self._object(name)
+        interpreter = self.read_object(name)
         if interpreter is not None and interpreter.found.path == found.path:
             return LoadList(path, reason, (main,))  # the loader itself
         if interpreter is None and elf.interpreter is not None:
@@ -219,7 +229,8 @@ class Resolver:
             return NOT_LOADABLE, None
         return FOUND, LoadedObject(RootPath(path), found, elf)
 
-    def _object(self, path: str) -> LoadedObject | None:
+    def read_object(self, path: str) -> LoadedObject | None:
+        """The ELF file that `path` leads to, None if there is none."""
         found = self.walker.find(path)
         if found is None or found.entry.kind != "file":
             return None

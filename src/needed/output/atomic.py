@@ -11,12 +11,12 @@ import os
 import stat
 
 from needed.errors import OutputError
+from needed.source.spool import TEMPORARY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-TEMPORARY = ".needed-"
 _NO_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)  # EISDIR: kernels before O_TMPFILE
 
 _HINTS = {

@@ -9,9 +9,10 @@ import errno
 import os
 
 from needed.errors import OutputError, ReadError
-from needed.output.atomic import TEMPORARY, unwritable, write_all
+from needed.output.atomic import unwritable, write_all
 from needed.root import encode_path
 from needed.rootfs import Directory, File, HardLink, Symlink
+from needed.source.spool import TEMPORARY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,21 +1,19 @@
-"""`docker-daemon:NAME:TAG`: the archive, sent to `POST /images/load` of the Docker Engine API (1.24 and later).
-
-Speaks to unix:// and tcp:// directly; ssh://, npipe:// and TLS are the docker client's. Podman's service answers too.
-"""
+"""`docker-daemon:NAME:TAG`: the archive, sent to `POST /images/load` of the Docker Engine API (1.24 and later)."""
 
 from __future__ import annotations
 
 from needed.errors import EngineError
+from needed.source.docker_api import DEFAULT_HOST, connect, message_of, response_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from http.client import HTTPConnection, HTTPResponse
+    from http.client import HTTPConnection
 
     from needed.image.reference import Reference
     from needed.output.archive import Archive
 
-DEFAULT_HOST = "unix:///var/run/docker.sock"
 ARCHIVE_HINT = "or write an archive: -o docker-archive:FILE"
+PIPE_HINT = "write an archive and load it: needed -o docker-archive:- … | docker load"
 
 
 def load_into_docker(archive: Archive, reference: Reference, host: str = DEFAULT_HOST) -> str:
@@ -54,12 +52,12 @@ def _load(archive: Archive, host: str) -> None:
         body = (chunk for chunk in archive.chunks() if chunk)  # an empty chunk would end the body
         with suppress(BrokenPipeError, ConnectionResetError):  # it refused before the end, and its answer says why
             connection.request("POST", "/images/load?quiet=1", body, headers, encode_chunked=True)
-        response = _response(connection, host)
+        response = response_of(connection, host)
         answer = response.read()
     finally:
         connection.close()
     if response.status != 200:
-        raise EngineError(f"Docker at {host} refused the image: {_message(answer)}", hints=[ARCHIVE_HINT])
+        raise EngineError(f"Docker at {host} refused the image: {message_of(answer)}", hints=[ARCHIVE_HINT])
     for line in answer.splitlines():
         if problem := _problem(line):
             raise EngineError(f"Docker at {host} refused the image: {problem}", hints=[ARCHIVE_HINT])
@@ -71,58 +69,13 @@ def _image_id(reference: Reference, host: str) -> str:
     connection = _connect(host, 60.0)
     try:
         connection.request("GET", f"/images/{reference.familiar}/json")
-        response = _response(connection, host)
+        response = response_of(connection, host)
         answer = response.read()
     finally:
         connection.close()
     if response.status != 200:
-        raise EngineError(f"Docker at {host} does not have {reference} after loading it: {_message(answer)}")
+        raise EngineError(f"Docker at {host} does not have {reference} after loading it: {message_of(answer)}")
     return str(json.loads(answer)["Id"])
-
-
-def _response(connection: HTTPConnection, host: str) -> HTTPResponse:
-    from http.client import HTTPException
-
-    try:
-        return connection.getresponse()
-    except HTTPException as error:
-        raise EngineError(f"what answers at {host} is not Docker: {error!r}", hints=["check DOCKER_HOST"]) from None
-
-
-def _connect(host: str, timeout: float | None) -> HTTPConnection:
-    """A connection, already made. Raises EngineError."""
-    import socket
-    from http.client import HTTPConnection
-
-    scheme, _, rest = host.partition("://")
-    connection = HTTPConnection("docker", timeout=timeout)
-    try:
-        if scheme == "unix" and rest:
-            connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            connection.sock.settimeout(timeout)
-            connection.sock.connect(rest)
-            return connection
-        name, colon, port = rest.rstrip("/").rpartition(":")
-        if scheme in ("tcp", "http") and colon and port.isascii() and port.isdigit():
-            connection.sock = socket.create_connection((name.strip("[]"), int(port)), timeout or 10.0)
-            connection.sock.settimeout(timeout)
-            return connection
-    except (OSError, OverflowError) as error:
-        connection.close()
-        raise _no_answer(host, error) from None
-    raise EngineError(
-        f"DOCKER_HOST is {host!r}, and only unix://PATH and tcp://HOST:PORT are spoken here",
-        hints=["write an archive and load it: needed -o docker-archive:- … | docker load"],
-    )
-
-
-def _no_answer(host: str, error: Exception) -> EngineError:
-    reason = getattr(error, "strerror", None) or str(error)
-    if isinstance(error, PermissionError):
-        start = "join its group: sudo usermod -aG docker $USER, and log in again"
-    else:
-        start = "start it: sudo systemctl start docker"
-    return EngineError(f"Docker does not answer at {host}: {reason}", hints=[start, ARCHIVE_HINT])
 
 
 def _problem(line: bytes) -> str:
@@ -140,10 +93,5 @@ def _problem(line: bytes) -> str:
     return str(told or message.get("error") or "")
 
 
-def _message(answer: bytes) -> str:
-    import json
-
-    try:
-        return str(json.loads(answer)["message"])
-    except (ValueError, KeyError, TypeError):
-        return answer[:200].decode("utf-8", "replace").strip() or "no reason given"
+def _connect(host: str, timeout: float | None) -> HTTPConnection:
+    return connect(host, timeout, otherwise=ARCHIVE_HINT, command=PIPE_HINT)

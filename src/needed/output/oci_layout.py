@@ -14,7 +14,8 @@ import stat
 from needed.errors import OutputError
 from needed.image.model import INDEX_TYPE, canonical_json
 from needed.output.archive import OCI_LAYOUT, REF_NAME, named_manifest
-from needed.output.atomic import TEMPORARY, replace_file, unwritable
+from needed.output.atomic import replace_file, unwritable
+from needed.source.spool import TEMPORARY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -51,6 +51,25 @@ def render_tree(load_list: LoadList) -> Iterator[str]:
             stack += [(child, indent + ("    " if end else "│   ")) for child in reversed(children)]
 
 
+def render_explanation(load_list: LoadList, name: str) -> Iterator[str]:
+    """Every place searched for `name` (a name that is asked for, or a path that is loaded), in order, with the rule."""
+    first: dict[str, str] = {}
+    for need in load_list.needs:
+        if name in (need.name, need.path):
+            yield f"{need.name}, needed by {need.needed_by}:"
+            if need.via == "already loaded":
+                asked = first.get(need.path or "")
+                yield f"  {need.path}: already loaded" + (f", asked for by {asked}" if asked else "")
+            for attempt in need.attempts:
+                yield f"  {attempt.path}: {attempt.outcome} ({attempt.rule})"
+            if need.path is None:
+                yield "  not found" + " (optional)" * need.optional
+            elif need.attempts and need.attempts[-1].path != need.path:
+                yield f"  that file is already loaded as {need.path}"
+        if need.path is not None:
+            first.setdefault(need.path, need.needed_by)
+
+
 def ldd_object(load_list: LoadList) -> dict[str, object]:
     """The load list for `--json`: objects in load order, needs with every place searched."""
     return {
@@ -71,4 +90,9 @@ def ldd_object(load_list: LoadList) -> dict[str, object]:
             for need in load_list.needs
         ],
         "missing": [need.name for need in load_list.missing],
+        "audit": list(load_list.audit),
+        "version_problems": [
+            {"version": problem.version, "path": problem.path, "needed_by": problem.needed_by}
+            for problem in load_list.version_problems
+        ],
     }
