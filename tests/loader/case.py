@@ -57,29 +57,23 @@ _KNOWN_OBJECT = TAGS.keys() | {
 
 
 class Case:
-    """One `.toml` below `cases/LIBC/`."""
+    """What one `.toml` below `cases/LIBC/` says."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, libc: str, name: str, facts: dict[str, Any]) -> None:
         """Raises AssertionError for a key that has no meaning here: a misspelt one would test nothing."""
-        self.path = path
-        self.libc = path.relative_to(CASES).parts[0]
-        self.facts: dict[str, Any] = tomllib.loads(path.read_text())
+        self.libc, self.name, self.facts = libc, name, facts
         unknown = self.facts.keys() - _KNOWN
         for item in [self.facts["program"], *self.facts.get("library", {}).values()]:
             unknown |= item.keys() - _KNOWN_OBJECT
-        assert not unknown, f"{path}: unknown keys {sorted(unknown)}"
+        assert not unknown, f"{name}: unknown keys {sorted(unknown)}"
         self.program: str = self.facts["program"].get("path", PROGRAM)
         self.start: str = self.facts.get("start", self.program)
-        self.loader: str = self.facts["program"].get("interpreter", LOADERS[self.libc])
+        self.loader: str = self.facts["program"].get("interpreter", LOADERS[libc])
         self.expect = _lines(self.facts["expect"])
         self.library_path: str | None = self.facts.get("library_path")
         self.preload: tuple[str, ...] = tuple(self.facts.get("preload", ()))
         self.ldconfig: bool = self.facts.get("ldconfig", False)
         self.hwcaps: tuple[str, ...] | None = tuple(self.facts["hwcaps"]) if "hwcaps" in self.facts else None
-
-    @property
-    def name(self) -> str:
-        return str(self.path.relative_to(CASES).with_suffix("")).removesuffix("/case")
 
     @property
     def ours(self) -> list[str]:
@@ -119,7 +113,11 @@ class Case:
 
 def all_cases() -> list[Case]:
     """In the order of the folders' names."""
-    return [Case(path) for path in sorted(CASES.rglob("*.toml"))]
+    cases = []
+    for path in sorted(CASES.rglob("*.toml")):
+        name = str(path.relative_to(CASES).with_suffix("")).removesuffix("/case")
+        cases.append(Case(name.partition("/")[0], name, tomllib.loads(path.read_text())))
+    return cases
 
 
 def _lines(text: str) -> list[str]:
