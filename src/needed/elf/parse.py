@@ -117,7 +117,7 @@ def parse_elf(source: ByteSource | bytes) -> ElfFile:
         head[:16],
         headers,
         interpreter,
-        dynamic is not None,
+        dynamic is not None and dynamic[layout.filesz] > 0,  # a debug-only file has an empty one
         entries,
         dependencies,
         string(last[DT_SONAME]) if DT_SONAME in last else None,

@@ -80,11 +80,11 @@ class GlibcSearch:
         self.subdirectories = subdirectories(self.machine, self.builtin.version, settings.hwcaps)
         self._lists: dict[tuple[str, str], list[str]] = {}
 
-    checks_versions = True
+    checks_versions = has_filters = True
 
     def main_names(self) -> tuple[str, ...]:
         # Not its path: the kernel mapped it, and `l_name` is empty (`rtld_setup_main_map`).
-        return (self.main.elf.soname,) if self.main.elf.soname else ()
+        return ("", self.main.elf.soname) if self.main.elf.soname else ("",)
 
     def is_loader(self, name: str) -> bool:
         return name in self.loader_names
@@ -102,7 +102,7 @@ class GlibcSearch:
     def candidates(self, name: str, chain: tuple[LoadedObject, ...]) -> Iterator[Candidate]:
         requester = chain[0]
         if "/" in name:
-            yield Candidate(self.expand(name, requester), f"path in {requester.path}")
+            yield Candidate(name, f"path in {requester.path}")
             return
         if requester.elf.runpath is None:
             # main's RPATH once more: an ancestor chain always ends there
@@ -158,6 +158,9 @@ class GlibcSearch:
         if self.machine.name in _PLATFORM:
             tokens["PLATFORM"] = _PLATFORM[self.machine.name]
         return expand(text, tokens, boundary=True)
+
+    def parents_of_preload(self) -> tuple[LoadedObject, ...]:
+        return (self.main,)  # `do_preload` loads for main
 
     def verdict(self, elf: ElfFile) -> str:
         return glibc_verdict(elf, self.machine)

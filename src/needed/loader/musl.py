@@ -38,7 +38,7 @@ class MuslSearch:
     """musl's rules for one process. `configured` is the content of the path file, None where there is none."""
 
     vdso = "linux-gate.so.1"  # its short name in musl on every machine (`__dls3`)
-    checks_versions = False
+    checks_versions = has_filters = False
 
     def __init__(
         self, main: LoadedObject, interpreter: str, configured: tuple[str, ...] | None, settings: Settings
@@ -52,6 +52,12 @@ class MuslSearch:
     def main_names(self) -> tuple[str, ...]:
         return ()  # `app` has no short name
 
+    def expand(self, text: str, owner: LoadedObject) -> str:  # noqa: ARG002
+        return text  # tokens count in RPATH and RUNPATH only
+
+    def parents_of_preload(self) -> tuple[LoadedObject, ...]:
+        return ()  # `load_preload` names nobody
+
     def known_names(self, item: LoadedObject, asked: str) -> Iterator[str]:  # noqa: ARG002
         if "/" not in asked:  # an object opened by an explicit path has no short name; DT_SONAME is ignored
             yield asked
@@ -61,7 +67,7 @@ class MuslSearch:
 
     def candidates(self, name: str, chain: tuple[LoadedObject, ...]) -> Iterator[Candidate]:
         if "/" in name:
-            yield Candidate(name, f"path in {chain[0].path}")
+            yield Candidate(name, f"path in {chain[0].path}" if chain else "path in LD_PRELOAD")
             return
         for directory in self.library_path:
             yield Candidate(f"{directory}/{name}", "LD_LIBRARY_PATH")
@@ -69,11 +75,10 @@ class MuslSearch:
             tag, text = ("RUNPATH", item.elf.runpath) if item.elf.runpath is not None else ("RPATH", item.elf.rpath)
             if not text:
                 continue
-            origin = (item.found.path if item is self.main else item.path).rpartition("/")[0]
-            expanded = expand(text, {"ORIGIN": origin}, boundary=False)
-            if "$" in expanded:
+            if "$" in expand(text, {"ORIGIN": ""}, boundary=False):
                 continue  # any other token makes the whole list ignored (fixup_rpath)
-            for directory in _split(expanded):
+            origin = (item.found.path if item is self.main else item.path).rpartition("/")[0]
+            for directory in _split(expand(text, {"ORIGIN": origin}, boundary=False)):
                 yield Candidate(f"{directory}/{name}", f"{tag} of {item.path}")
         system = DEFAULT_PATH if self.configured is None else self.configured
         rule = "default directory" if self.configured is None else path_file(self.interpreter)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
         vdso: str
         checks_versions: bool
+        has_filters: bool  # whether DT_FILTER and DT_AUXILIARY mean anything
 
         def main_names(self) -> tuple[str, ...]:
             """The names under which the program counts as loaded."""
@@ -28,8 +29,14 @@ if TYPE_CHECKING:
         def known_names(self, item: LoadedObject, asked: str) -> Iterator[str]:
             """The names under which `item`, found for the name `asked`, counts as already loaded from now on."""
 
+        def expand(self, text: str, owner: LoadedObject) -> str:
+            """`text` of the dynamic section of `owner`, with its tokens replaced."""
+
+        def parents_of_preload(self) -> tuple[LoadedObject, ...]:
+            """Whose RPATH counts for a name of LD_PRELOAD or of the preload file."""
+
         def candidates(self, name: str, chain: tuple[LoadedObject, ...]) -> Iterator[Candidate]:
-            """Where to look for `name`, best first; `chain` is requester, its parent, ... main."""
+            """Where to look for `name`, best first; `chain` is requester, its parent, ... main, or empty."""
 
         def is_default(self, folder: str) -> bool:
             """Whether `folder` is searched for every object, whatever the files say."""

@@ -7,7 +7,7 @@ looks at less and passes nothing over.
 
 from __future__ import annotations
 
-from needed.elf import parse_machine
+from needed.elf import is_elf, parse_machine
 from needed.elf.model import DF_1_PIE, ET_DYN, ET_EXEC
 from needed.errors import ElfError
 
@@ -22,7 +22,8 @@ WRONG_MACHINE, NOT_LOADABLE = "wrong machine", "not loadable"
 
 ELFOSABI_SYSV, ELFOSABI_GNU, ELFOSABI_ARM = 0, 3, 97
 EM_MIPS, EM_ARM = 8, 40
-MAX_ABIVERSION = 8  # LIBC_ABI_MAX is 4 to 6 in today's glibc; MIPS marks up to 5 on SYSV files (dl-machine.h)
+# LIBC_ABI_MAX (libc-abis): what EI_ABIVERSION must be below. MIPS marks its own on SYSV files too (dl-machine.h).
+_ABI_MAX = {3: 4, 62: 4, EM_MIPS: 6}
 
 
 def glibc_verdict(elf: ElfFile, wanted: Machine) -> str:
@@ -39,6 +40,10 @@ def glibc_verdict(elf: ElfFile, wanted: Machine) -> str:
 
 def glibc_damaged(head: bytes, error: ElfError, wanted: Machine) -> str:
     """The outcome for a file that `error` says is no whole ELF file. Its class and machine are looked at first."""
+    if len(head) < (64 if wanted.bits == 64 else 52) or not is_elf(head):
+        return f"{NOT_LOADABLE}: {error.message}"
+    if head[4] != (2 if wanted.bits == 64 else 1):
+        return f"{WRONG_MACHINE}: ELF class {head[4]}"
     try:
         problem = _header_problem(head[:16], parse_machine(head), wanted)
     except ElfError:
@@ -64,7 +69,8 @@ def _header_problem(ident: bytes, machine: Machine, wanted: Machine) -> str:
     osabi, version = ident[7], ident[8]
     if osabi not in (ELFOSABI_SYSV, ELFOSABI_GNU) and (osabi, wanted.e_machine) != (ELFOSABI_ARM, EM_ARM):
         return f"{NOT_LOADABLE}: for another operating system (EI_OSABI {osabi})"
-    if version and (version >= MAX_ABIVERSION or (osabi != ELFOSABI_GNU and wanted.e_machine != EM_MIPS)):
+    known = osabi == ELFOSABI_GNU or wanted.e_machine == EM_MIPS
+    if version and (version >= _ABI_MAX.get(wanted.e_machine, 3) or not known):
         return f"{NOT_LOADABLE}: ABI version {version}"
     if any(ident[9:]):
         return f"{NOT_LOADABLE}: padding of e_ident that is not zero"

@@ -42,6 +42,8 @@ class Walk:
         # By identity of the Python object: main may be loaded a second time, as a library under its own path string.
         self.parents: dict[int, LoadedObject] = {}
         self.listed = {id(main)}
+        # Before main in the loader's list, where it does not look for what is loaded: that search begins at main.
+        self.filters_of_main: list[LoadedObject] = []
         self.known = dict.fromkeys(search.main_names(), main)
         # The kernel mapped main: the loader does not know its inode, so that never matches.
         self.identities = {interpreter.found.entry.identity: interpreter} if interpreter else {}
@@ -54,7 +56,10 @@ class Walk:
         """The load list, without the files that configured it. Nothing that is missing raises."""
         for name, asked_by in self.preloads:
             self.append(self.meet(name, self.main, asked_by=asked_by, optional=True))
-        done: set[int] = set()
+        self.load_dependencies(self.main, 0)
+        for item in self.filters_of_main:  # grows while it is walked
+            self.load_dependencies(item, -1)
+        done: set[int] = {id(self.main), *map(id, self.filters_of_main)}
         at = 0
         while at < len(self.objects):
             item = self.objects[at]
@@ -63,6 +68,7 @@ class Walk:
                 continue
             done.add(id(item))
             self.load_dependencies(item, at)
+        self.objects[1:1] = self.filters_of_main
         if self.main.elf.interpreter is not None:
             self.append(self.interpreter)
         names = self.known | ({self.interpreter.elf.soname or "": self.interpreter} if self.interpreter else {})
@@ -85,8 +91,10 @@ class Walk:
         for dependency in item.elf.dependencies:
             if dependency.tag == "NEEDED":
                 self.append(self.meet(dependency.name, item))
-            elif (taken := self.meet(dependency.name, item, optional=dependency.tag == "AUXILIARY")) is not None:
-                at = self.put_before(taken, at)
+            elif self.search.has_filters:
+                taken = self.meet(dependency.name, item, optional=dependency.tag == "AUXILIARY")
+                if taken is not None:
+                    at = self.put_before(taken, at)
 
     def append(self, item: LoadedObject | None) -> None:
         if item is not None and id(item) not in self.listed:
@@ -95,6 +103,11 @@ class Walk:
 
     def put_before(self, item: LoadedObject, at: int) -> int:
         """A filter's object goes before its requester, which stands at `at`, unless it is there; where that is then."""
+        if at <= 0:
+            if item is not self.main and item not in self.filters_of_main:
+                self.hide(item)
+                self.filters_of_main.append(item)
+            return at
         if id(item) in self.listed:
             place = next(number for number, one in enumerate(self.objects) if one is item)
             if place <= at:
@@ -104,14 +117,24 @@ class Walk:
         self.objects.insert(at, item)
         return at + 1
 
+    def hide(self, item: LoadedObject) -> None:
+        """`item` no longer counts as loaded, and stands nowhere behind main."""
+        self.known = {name: one for name, one in self.known.items() if one is not item}
+        self.identities = {identity: one for identity, one in self.identities.items() if one is not item}
+        if id(item) in self.listed:
+            self.objects = [one for one in self.objects if one is not item]
+        self.listed.add(id(item))
+
     def meet(
         self, name: str, requester: LoadedObject, *, asked_by: str = "", optional: bool = False
     ) -> LoadedObject | None:
         """The object that `name` stands for to `requester`; the need and all attempts are noted. None if there is none,
         and for the vDSO, which is no file."""
+        name = self.search.expand(name, requester)
         if name == self.search.vdso:
             return None
         by = asked_by or requester.path
+        chain = self.search.parents_of_preload() if asked_by else self.chain(requester)
         loaded = self.known.get(name)
         if loaded is None and self.interpreter and self.search.is_loader(name):
             loaded = self.interpreter
@@ -120,13 +143,13 @@ class Walk:
             return loaded
         attempts: list[Attempt] = []
         given_up = ""
-        for candidate in self.search.candidates(name, self.chain(requester)):
+        for candidate in self.search.candidates(name, chain):
             if candidate.rule == given_up:
                 continue
             outcome, found = self.prober.probe(candidate.path, self.search)
             attempts.append(Attempt(candidate.path, candidate.rule, outcome))
             if found is not None and outcome == FOUND:
-                item = self.take(found, name, requester, candidate)
+                item = self.take(found, name, chain, candidate)
                 self.needs.append(Need(name, by, item.path, candidate.rule, tuple(attempts), optional))
                 return item
             if not self.search.skips(outcome):
@@ -136,7 +159,9 @@ class Walk:
         self.needs.append(Need(name, by, None, "", tuple(attempts), optional))
         return None
 
-    def take(self, found: LoadedObject, name: str, requester: LoadedObject, candidate: Candidate) -> LoadedObject:
+    def take(
+        self, found: LoadedObject, name: str, chain: tuple[LoadedObject, ...], candidate: Candidate
+    ) -> LoadedObject:
         """The object that `found` is: itself, or one that was loaded before under another name."""
         if candidate.source == "cache":
             self.note_cached(name, found)
@@ -144,7 +169,8 @@ class Walk:
         same = self.identities.get(found.found.entry.identity)
         if same is None:
             self.identities[found.found.entry.identity] = item = found
-            self.parents[id(found)] = requester
+            if chain:
+                self.parents[id(found)] = chain[0]
         else:
             item = same
             if found.path != same.path:
