@@ -116,7 +116,7 @@ def our_lines(case: Case, mapped: LoadList) -> list[str]:
             return [f"{need.attempts[-1].path} not loadable"]
         else:
             lines.append(f"{need.name} not found")
-    lines += [f"{item.path} lacks version {item.version} for {item.needed_by}" for item in mapped.version_problems]
+    lines += [f"{item.path} lacks version {item.version} for {item.needed_by}" for item in mapped.unmet_versions]
     return lines
 
 

@@ -80,7 +80,7 @@ class GlibcSearch:
         self.subdirectories = subdirectories(self.machine, self.builtin.version, settings.hwcaps)
         self._lists: dict[tuple[str, str], list[str]] = {}
 
-    checks_versions = has_filters = True
+    gnu = True
 
     def main_names(self) -> tuple[str, ...]:
         # Not its path: the kernel mapped it, and `l_name` is empty (`rtld_setup_main_map`).

@@ -38,7 +38,7 @@ class MuslSearch:
     """musl's rules for one process. `configured` is the content of the path file, None where there is none."""
 
     vdso = "linux-gate.so.1"  # its short name in musl on every machine (`__dls3`)
-    checks_versions = has_filters = False
+    gnu = False
 
     def __init__(
         self, main: LoadedObject, interpreter: str, configured: tuple[str, ...] | None, settings: Settings

@@ -72,6 +72,7 @@ class Resolver:
         self._builtins: dict[str, Builtin] = {}
         self._caches: dict[tuple[str, Machine], Index] = {}
         self._path_files: dict[str, tuple[str, ...] | None] = {}
+        self._exports: dict[str, frozenset[str]] = {}
 
     def under(self, settings: Settings) -> Resolver:
         """A Resolver of the same root that shares what was read of it."""
@@ -211,6 +212,22 @@ class Resolver:
             if found and isinstance(error, ElfError):
                 return search.damaged(self._read(found, 64), error), None
         return outcome, None
+
+    def exported(self, item: LoadedObject) -> frozenset[str]:
+        """The names of the symbols that `item` has for others; none if its table is damaged."""
+        from needed.elf.symbols import exports
+
+        known = self._exports.get(item.found.path)
+        if known is None:
+            file = self.root.open(item.found.path)
+            try:
+                known = frozenset(symbol.name for symbol in exports(file, item.elf))
+            except ElfError:
+                known = frozenset()
+            finally:
+                file.close()
+            self._exports[item.found.path] = known
+        return known
 
     def _candidate(self, path: str) -> tuple[str, LoadedObject | None]:
         """The object that a path string leads to, or why there is none, whoever asks."""

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
         """One C library's rules for one process."""
 
         vdso: str
-        checks_versions: bool
-        has_filters: bool  # whether DT_FILTER and DT_AUXILIARY mean anything
+        gnu: bool  # whether symbol versions, filters and audit modules mean anything
 
         def main_names(self) -> tuple[str, ...]:
             """The names under which the program counts as loaded."""

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
         def probe(self, path: str, search: Search, /) -> tuple[str, LoadedObject | None]:
             """What the loader makes of the candidate at `path`: an outcome, and the object if it is taken."""
 
+        def exported(self, item: LoadedObject, /) -> frozenset[str]:
+            """The names of the symbols that `item` has for others."""
+
 
 class Walk:
     """One process. `preloads` are names with who asks for them; they are optional, a failing one is only a message."""
@@ -72,7 +75,7 @@ class Walk:
         if self.main.elf.interpreter is not None:
             self.append(self.interpreter)
         names = self.known | ({self.interpreter.elf.soname or "": self.interpreter} if self.interpreter else {})
-        problems = tuple(find_version_problems(self.objects, names)) if self.search.checks_versions else ()
+        problems = tuple(find_version_problems(self.objects, names)) if self.search.gnu else ()
         return LoadList(
             self.main.path,
             reason,
@@ -82,7 +85,7 @@ class Walk:
             tuple(self.needs),
             tuple(self.aliases),
             tuple(self.cached),
-            audit=tuple(name for text in self.main.elf.audit for name in text.split(":") if name),
+            audit=tuple(name for text in self.main.elf.audit for name in text.split(":") if name and self.search.gnu),
             version_problems=problems,
         )
 
@@ -91,7 +94,7 @@ class Walk:
         for dependency in item.elf.dependencies:
             if dependency.tag == "NEEDED":
                 self.append(self.meet(dependency.name, item))
-            elif self.search.has_filters:
+            elif self.search.gnu:
                 taken = self.meet(dependency.name, item, optional=dependency.tag == "AUXILIARY")
                 if taken is not None:
                     at = self.put_before(taken, at)
@@ -149,6 +152,9 @@ class Walk:
             outcome, found = self.prober.probe(candidate.path, self.search)
             attempts.append(Attempt(candidate.path, candidate.rule, outcome))
             if found is not None and outcome == FOUND:
+                if self.interpreter and self.is_another_libc(found):
+                    self.needs.append(Need(name, by, self.interpreter.path, candidate.rule, tuple(attempts), optional))
+                    return self.interpreter
                 item = self.take(found, name, chain, candidate)
                 self.needs.append(Need(name, by, item.path, candidate.rule, tuple(attempts), optional))
                 return item
@@ -158,6 +164,12 @@ class Walk:
                 given_up = candidate.rule
         self.needs.append(Need(name, by, None, "", tuple(attempts), optional))
         return None
+
+    def is_another_libc(self, found: LoadedObject) -> bool:
+        """musl takes itself instead of a file that exports what only a C library does (`load_library`)."""
+        if self.search.gnu or found.found.entry.identity in self.identities:
+            return False
+        return {"__libc_start_main", "stdin"} <= self.prober.exported(found)
 
     def take(
         self, found: LoadedObject, name: str, chain: tuple[LoadedObject, ...], candidate: Candidate
