@@ -1,0 +1,121 @@
+"""One root: our load list of every executable and library beside the list of the root's own loader.
+
+`ld.so --list` is asked so that both answer the same question:
+
+- by the real path, since until glibc 2.42 `--list` takes $ORIGIN from the path given (BZ 25263), execve(2) from the
+  file;
+- with no glibc-hwcaps directory active, as our closure is the one that holds on any CPU (an unknown name in
+  `--glibc-hwcaps-mask` leaves none), and before glibc 2.37, which had further directories for what the CPU can do,
+  with LD_HWCAP_MASK=0;
+- without any other environment.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from needed.loader import Resolver
+from needed.root import DirectoryRoot
+from needed.value import value
+from tests.oracle.answers import Answer, agree, read_listing, read_verdict, resolved
+from tests.oracle.chroot_run import Command, can_run, run_all
+from tests.oracle.subjects import Subject, choose, find_subjects
+
+CACHE = "etc/ld.so.cache"
+
+
+@value
+class Disagreement:
+    """A file that the two sides see differently."""
+
+    subject: Subject
+    ours: Answer
+    theirs: Answer
+
+
+@value
+class Comparison:
+    """One root compared: how many of each kind, how many have libraries `missing`, how many nobody here can ask about,
+    and where the two differ."""
+
+    name: str
+    executables: int
+    libraries: int
+    not_asked: int
+    missing: int
+    disagreements: tuple[Disagreement, ...]
+
+    @property
+    def compared(self) -> int:
+        return self.executables + self.libraries
+
+
+@value
+class How:
+    """How to compare: `sample` files (0: all), on `jobs` processors, with or without the root's ld.so.cache."""
+
+    sample: int = 0
+    jobs: int = 2
+    cached: bool = True
+
+
+def compare(root: Path, name: str, how: How) -> Comparison:
+    """Both answers for a root. Without its cache, the file is out of the way meanwhile."""
+    cache, aside = root / CACHE, root / f"{CACHE}.aside"
+    if aside.exists():  # an earlier run was killed
+        aside.rename(cache)
+    if how.cached:
+        return _compare(root, name, how)
+    cache.rename(aside)
+    try:
+        return _compare(root, name, how)
+    finally:
+        aside.rename(cache)
+
+
+def _compare(root: Path, name: str, how: How) -> Comparison:
+    subjects = choose(list(find_subjects(root)), how.sample)
+    asked = [item for item in subjects if can_run(item.architecture) and _is_there(root, item.interpreter)]
+    theirs = _ask(root, asked, how.jobs, name)
+    resolver, different = Resolver(DirectoryRoot(root)), []
+    for subject, their in zip(asked, theirs, strict=True):
+        ours = resolved(resolver, subject.path)
+        if not agree(ours, their, subject.interpreter):
+            different.append(Disagreement(subject, ours, their))
+    executables = sum(item.kind == "executable" for item in asked)
+    missing = sum(bool(their.missing) for their in theirs)
+    left = len(subjects) - len(asked)
+    return Comparison(name, executables, len(asked) - executables, left, missing, tuple(different))
+
+
+def _ask(root: Path, subjects: list[Subject], jobs: int, name: str) -> list[Answer]:
+    """The loader's answers. Where a library is missing, `--list` stops as a start would; then the trace is asked, which
+    goes on, and the name at which the list stopped must be the first that the trace misses."""
+    answers = []
+    outcomes = run_all(root, [_question(subject) for subject in subjects], jobs)
+    for subject, outcome in zip(subjects, outcomes, strict=True):
+        answers.append(read_listing(outcome) if subject.dynamic else read_verdict(outcome))
+        if sys.stderr.isatty():
+            end = "\r" if len(answers) < len(subjects) else "\r\033[K"
+            print(f"{name}  {len(answers)} of {len(subjects)}", end=end, file=sys.stderr)
+    stopped = [place for place, answer in enumerate(answers) if answer.absent]
+    traces = run_all(root, [_question(subjects[place], traced=True) for place in stopped], jobs)
+    for place, outcome in zip(stopped, traces, strict=True):
+        first, answers[place] = answers[place].absent, read_listing(outcome)
+        if answers[place].missing[:1] != (first,):
+            answers[place] = Answer(odd=f"--list stops at {first}, the trace at {answers[place].missing[:1]}")
+    return answers
+
+
+def _question(subject: Subject, *, traced: bool = False) -> Command:
+    if not subject.dynamic:  # a list of it would map it, over the loader perhaps
+        return Command(subject.architecture, (subject.interpreter, "--verify", subject.path))
+    environment = (("LD_HWCAP_MASK", "0"), *([("LD_TRACE_LOADED_OBJECTS", "1")] if traced else []))
+    words = (subject.interpreter, "--glibc-hwcaps-mask", "none", *(() if traced else ("--list",)), subject.path)
+    return Command(subject.architecture, words, environment)
+
+
+def _is_there(root: Path, path: str) -> bool:
+    found = Resolver(DirectoryRoot(root)).walker.find(path)
+    return found is not None
