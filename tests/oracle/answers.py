@@ -1,8 +1,9 @@
 """What each side says about one file, in one shape: the objects in their order, what is missing, what is fatal.
 
-The loader's is read from `ld.so --list` (glibc elf/rtld.c, `state.mode == rtld_mode_trace`; musl ldso/dynlink.c).
-Two things are the trace's own and no part of a load list: the vDSO's line, and, where nothing asks for the loader by
-name, the loader's line in the list of a library.
+The loader's is read from `ld.so --list` (glibc elf/rtld.c, `rtld_mode_list` and `rtld_mode_trace`; musl
+ldso/dynlink.c). Three things are the list's own and no part of what a process maps: the vDSO's line; the loader itself,
+which a list names only where something asks for it or always, by release; and what is placed before the program because
+the program is its filter, which a list leaves out.
 """
 
 from __future__ import annotations
@@ -26,12 +27,14 @@ _PASSED_OVER = ("absent", "wrong machine", "not readable")
 @value
 class Answer:
     """`objects` are the path strings of what is mapped after the program, in order; `missing` the names not found, once
-    for each object that asks, in order; `fatal` the file that ends the load, with nothing else told then; `absent` the
+    for each object that asks, in order; `fatal` the file that ends the load, with nothing else told then (`alias`: by
+    the name that was asked for); `absent` the
     name at which a list that does not go on has stopped; `odd` what could not be understood."""
 
     objects: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     fatal: str = ""
+    alias: str = ""
     absent: str = ""
     odd: str = ""
 
@@ -70,15 +73,19 @@ def resolved(resolver: Resolver, path: str) -> Answer:
         return Answer(fatal=mapped.missing_interpreter)
     for need in mapped.missing:
         if need.attempts and need.attempts[-1].outcome not in _PASSED_OVER:
-            return Answer(fatal=need.attempts[-1].path)
-    return Answer(tuple(item.path for item in mapped.objects[1:]), tuple(need.name for need in mapped.missing))
+            return Answer(fatal=need.attempts[-1].path, alias=need.name)
+    main = mapped.program
+    filtees = {item.name for item in main.elf.dependencies if item.tag != "NEEDED"} - set(main.elf.needed)
+    before = {need.path for need in mapped.needs if need.needed_by == main.path and need.name in filtees}
+    objects = tuple(item.path for item in mapped.objects if item is not main and item.path not in before)
+    return Answer(objects, tuple(need.name for need in mapped.missing))
 
 
 def agree(ours: Answer, theirs: Answer, interpreter: str) -> bool:
     """Whether both say the same."""
     if ours.fatal or theirs.fatal:
-        return ours.fatal == theirs.fatal
-    listed = theirs.objects
-    if interpreter in listed and interpreter not in ours.objects:
-        listed = tuple(path for path in listed if path != interpreter)
-    return not theirs.odd and (ours.objects, ours.missing) == (listed, theirs.missing)
+        return bool(ours.fatal) and theirs.fatal in (ours.fatal, ours.alias)
+    mapped, listed = ours.objects, theirs.objects
+    if (interpreter in mapped) != (interpreter in listed):
+        mapped, listed = (tuple(path for path in side if path != interpreter) for side in (mapped, listed))
+    return not theirs.odd and (mapped, ours.missing) == (listed, theirs.missing)

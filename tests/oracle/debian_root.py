@@ -62,12 +62,17 @@ def make_root(wanted: DebianRoot, cache: Path) -> Path:
     _fetch(wanted, part / "apt", fetched)
     _unpack(wanted.architecture, sorted(fetched.iterdir()), root)
     _cut(root)
-    made = run_as_root(root, Command(wanted.architecture, ("/sbin/ldconfig",)))
-    if made.status != 0:
-        raise RuntimeError(f"ldconfig of {wanted.folder}: exit {made.status}: {made.errors}")
+    write_cache(root, wanted.architecture)
     root.rename(done)
     shutil.rmtree(part)
     return done
+
+
+def write_cache(root: Path, architecture: str) -> None:
+    """Run the root's own ldconfig. Raises RuntimeError if it fails."""
+    made = run_as_root(root, Command(architecture, ("/sbin/ldconfig",)))
+    if made.status != 0:
+        raise RuntimeError(f"{root}: ldconfig: exit {made.status}: {made.errors}")
 
 
 def mirror() -> str:
