@@ -1,9 +1,9 @@
 """What each side says about one file, in one shape: the objects in their order, what is missing, what is fatal.
 
 The loader's is read from `ld.so --list` (glibc elf/rtld.c, `rtld_mode_list` and `rtld_mode_trace`; musl
-ldso/dynlink.c). Three things are the list's own and no part of what a process maps: the vDSO's line; the loader itself,
-which a list names only where something asks for it or always, by release; and what is placed before the program because
-the program is its filter, which a list leaves out.
+ldso/dynlink.c). Some things are the list's own and no part of what a process maps: the vDSO's line; a line without a
+name, which is the program (glibc 2.36 on arm64); the loader itself, which a list names only where something asks for it
+or always, by release; and what is placed before the program because the program is its filter, which a list leaves out.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ _LINE = re.compile(r"\t(.*?)(?: => (.*?))? \((?:0x[0-9a-f]+|nil)\)")
 _MISSING = re.compile(r"\t(.*) => not found")
 # The message of _dl_signal_error: the program, this text, the file, what is wrong with it.
 _FATAL = re.compile(r": error while loading shared libraries: (.*?): (cannot open shared object file)?")
+_MUSL_MISSING = re.compile(r"^Error loading shared library (.*): .* \(needed by .*\)$", re.MULTILINE)
 _PASSED_OVER = ("absent", "wrong machine", "not readable")
 
 
@@ -46,7 +47,7 @@ def read_listing(outcome: Outcome) -> Answer:
         if found := _MISSING.fullmatch(line):
             missing.append(found[1])
         elif found := _LINE.fullmatch(line):
-            if found[1] not in VDSO:
+            if found[1] not in (*VDSO, ""):
                 objects.append(found[2] or found[1])
         elif line.strip() != "statically linked":
             odd.append(line)
@@ -56,6 +57,21 @@ def read_listing(outcome: Outcome) -> Answer:
     if outcome.status not in (0, 1) or odd:  # 1: a version or a library is missing
         odd.append(f"exit {outcome.status}: {outcome.errors.strip()}")
     return Answer(tuple(objects), tuple(missing), odd="\n".join(odd))
+
+
+def read_musl_listing(outcome: Outcome, interpreter: str) -> Answer:
+    """The answer of musl's loader: what is mapped on one stream, what is missing on the other; nothing is fatal."""
+    objects, odd = [], []
+    for line in outcome.output.splitlines():
+        found = _LINE.fullmatch(line)
+        if found is None:
+            odd.append(line)
+        elif interpreter not in (found[1], found[2]):
+            objects.append(found[2] or found[1])
+    missing = tuple(_MUSL_MISSING.findall(outcome.errors))
+    if outcome.status != (127 if missing else 0):
+        odd.append(f"exit {outcome.status}: {outcome.errors.strip()}")
+    return Answer(tuple(objects), missing, odd="\n".join(odd))
 
 
 def read_verdict(outcome: Outcome) -> Answer:
@@ -71,7 +87,8 @@ def resolved(resolver: Resolver, path: str) -> Answer:
         return Answer(fatal=path, odd=error.message)
     if mapped.missing_interpreter is not None:
         return Answer(fatal=mapped.missing_interpreter)
-    for need in mapped.missing:
+    musl = mapped.interpreter is not None and "/ld-musl-" in mapped.interpreter.path
+    for need in () if musl else mapped.missing:
         if need.attempts and need.attempts[-1].outcome not in _PASSED_OVER:
             return Answer(fatal=need.attempts[-1].path, alias=need.name)
     main = mapped.program

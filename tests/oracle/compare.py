@@ -18,8 +18,8 @@ from pathlib import Path
 from needed.loader import Resolver
 from needed.root import DirectoryRoot
 from needed.value import value
-from tests.oracle.answers import Answer, agree, read_listing, read_verdict, resolved
-from tests.oracle.chroot_run import Command, can_run, run_all
+from tests.oracle.answers import Answer, agree, read_listing, read_musl_listing, read_verdict, resolved
+from tests.oracle.chroot_run import Command, Outcome, can_run, run_all
 from tests.oracle.subjects import Subject, choose, find_subjects
 
 CACHE = "etc/ld.so.cache"
@@ -53,11 +53,13 @@ class Comparison:
 
 @value
 class How:
-    """How to compare: `sample` files (0: all), on `jobs` processors, with or without the root's ld.so.cache."""
+    """How to compare: `sample` files (0: all), on `jobs` processors, with or without the root's ld.so.cache, with this
+    LD_LIBRARY_PATH."""
 
     sample: int = 0
     jobs: int = 2
     cached: bool = True
+    library_path: tuple[str, ...] = ()
 
 
 def compare(root: Path, name: str, how: How) -> Comparison:
@@ -77,8 +79,8 @@ def compare(root: Path, name: str, how: How) -> Comparison:
 def _compare(root: Path, name: str, how: How) -> Comparison:
     subjects = choose(list(find_subjects(root)), how.sample)
     asked = [item for item in subjects if can_run(item.architecture) and _is_there(root, item.interpreter)]
-    theirs = _ask(root, asked, how.jobs, name)
-    resolver, different = Resolver(DirectoryRoot(root)), []
+    theirs = _ask(root, asked, how, name)
+    resolver, different = Resolver(DirectoryRoot(root), how.library_path), []
     for subject, their in zip(asked, theirs, strict=True):
         ours = resolved(resolver, subject.path)
         if not agree(ours, their, subject.interpreter):
@@ -89,18 +91,18 @@ def _compare(root: Path, name: str, how: How) -> Comparison:
     return Comparison(name, executables, len(asked) - executables, left, missing, tuple(different))
 
 
-def _ask(root: Path, subjects: list[Subject], jobs: int, name: str) -> list[Answer]:
+def _ask(root: Path, subjects: list[Subject], how: How, name: str) -> list[Answer]:
     """The loader's answers. Where a library is missing, `--list` stops as a start would; then the trace is asked, which
     goes on, and the name at which the list stopped must be the first that the trace misses."""
     answers = []
-    outcomes = run_all(root, [_question(subject) for subject in subjects], jobs)
+    outcomes = run_all(root, [_question(subject, how) for subject in subjects], how.jobs)
     for subject, outcome in zip(subjects, outcomes, strict=True):
-        answers.append(read_listing(outcome) if subject.dynamic else read_verdict(outcome))
+        answers.append(_read(subject, outcome))
         if sys.stderr.isatty():
             end = "\r" if len(answers) < len(subjects) else "\r\033[K"
             print(f"{name}  {len(answers)} of {len(subjects)}", end=end, file=sys.stderr)
     stopped = [place for place, answer in enumerate(answers) if answer.absent]
-    traces = run_all(root, [_question(subjects[place], traced=True) for place in stopped], jobs)
+    traces = run_all(root, [_question(subjects[place], how, traced=True) for place in stopped], how.jobs)
     for place, outcome in zip(stopped, traces, strict=True):
         first, answers[place] = answers[place].absent, read_listing(outcome)
         if answers[place].missing[:1] != (first,):
@@ -108,12 +110,21 @@ def _ask(root: Path, subjects: list[Subject], jobs: int, name: str) -> list[Answ
     return answers
 
 
-def _question(subject: Subject, *, traced: bool = False) -> Command:
+def _read(subject: Subject, outcome: Outcome) -> Answer:
+    if subject.musl:
+        return read_musl_listing(outcome, subject.interpreter)
+    return read_listing(outcome) if subject.dynamic else read_verdict(outcome)
+
+
+def _question(subject: Subject, how: How, *, traced: bool = False) -> Command:
+    environment = [("LD_LIBRARY_PATH", ":".join(how.library_path))] if how.library_path else []
+    if subject.musl:
+        return Command(subject.architecture, (subject.interpreter, "--list", subject.path), tuple(environment))
     if not subject.dynamic:  # a list of it would map it, over the loader perhaps
         return Command(subject.architecture, (subject.interpreter, "--verify", subject.path))
-    environment = (("LD_HWCAP_MASK", "0"), *([("LD_TRACE_LOADED_OBJECTS", "1")] if traced else []))
+    environment += [("LD_HWCAP_MASK", "0"), *([("LD_TRACE_LOADED_OBJECTS", "1")] if traced else [])]
     words = (subject.interpreter, "--glibc-hwcaps-mask", "none", *(() if traced else ("--list",)), subject.path)
-    return Command(subject.architecture, words, environment)
+    return Command(subject.architecture, words, tuple(environment))
 
 
 def _is_there(root: Path, path: str) -> bool:

@@ -34,8 +34,17 @@ class Elf:
     length: int = 0
 
 
-def craft(elf: Elf, architecture: str, interpreter: str) -> bytes:
-    """The file's bytes for Debian's `architecture`, with a PT_INTERP if there is an `interpreter`."""
+@value
+class Target:
+    """Debian's `architecture`, and the `interpreter` of its programs."""
+
+    architecture: str
+    interpreter: str
+
+
+def craft(elf: Elf, target: Target) -> bytes:
+    """The file's bytes."""
+    architecture = target.architecture
     wide, mark = architecture not in _NARROW, ">" if architecture in _BIG else "<"
     word, size = ("Q", 8) if wide else ("I", 4)
     header, entry = (64, 56) if wide else (52, 32)
@@ -43,14 +52,15 @@ def craft(elf: Elf, architecture: str, interpreter: str) -> bytes:
     for tag, text in elf.entries:
         offsets.append((_DT[tag], len(names)))
         names += text.encode() + b"\0"
-    interp = interpreter.encode() + b"\0" if interpreter else b""
-    count = 4 if interpreter else 3
+    interp = target.interpreter.encode() + b"\0" if elf.program else b""
+    count = 4 if elf.program else 3
     interp_at = header + entry * count
     names_at = interp_at + len(interp)
     symbols_at = names_at + len(names) + 7 & ~7
     hash_at = symbols_at + 24
-    # The words of DT_HASH are 64 bits wide on s390x, against the gABI.
-    table = pack(f"{mark}4{'Q' if architecture == 's390x' else 'I'}", 1, 1, 0, 0)
+    # The words of DT_HASH are 64 bits wide on s390x, against the gABI; not to musl, which looks symbols up in a list.
+    long = architecture == "s390x" and "musl" not in target.interpreter
+    table = pack(f"{mark}4{'Q' if long else 'I'}", 1, 1, 0, 0)
     dynamic_at = hash_at + len(table)
     pairs = [*offsets, (5, names_at), (10, len(names)), (6, symbols_at), (11, 24 if wide else 16), (4, hash_at)]
     pairs += [(_DT_FLAGS_1, elf.flags_1)] if elf.flags_1 else []
@@ -65,7 +75,7 @@ def craft(elf: Elf, architecture: str, interpreter: str) -> bytes:
 
     segments = segment(1, 6, 0, whole, _PAGE) + segment(2, 6, dynamic_at, len(dynamic), size)
     segments += segment(0x6474E551, 6, 0, 0, 16)  # PT_GNU_STACK: without it an executable stack is asked for
-    if interpreter:
+    if elf.program:
         segments += segment(3, 4, interp_at, len(interp), 1)
     ident = b"\x7fELF" + bytes((2 if wide else 1, 2 if mark == ">" else 1, 1)) + bytes(9)
     fields = (

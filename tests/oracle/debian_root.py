@@ -62,7 +62,8 @@ def make_root(wanted: DebianRoot, cache: Path) -> Path:
     _fetch(wanted, part / "apt", fetched)
     _unpack(wanted.architecture, sorted(fetched.iterdir()), root)
     _cut(root)
-    write_cache(root, wanted.architecture)
+    if (root / "sbin/ldconfig").exists():  # a root of musl has none
+        write_cache(root, wanted.architecture)
     root.rename(done)
     shutil.rmtree(part)
     return done
@@ -98,6 +99,7 @@ def _fetch(wanted: DebianRoot, state: Path, into: Path) -> None:
         "APT::Install-Recommends": "false",
         "APT::Sandbox::User": "root",  # the state folder is ours alone
         "Acquire::Languages": "none",
+        "Acquire::Retries": "3",
         "Dir::Cache": state,
         "Dir::Etc::preferences": "/dev/null",
         "Dir::Etc::preferencesparts": "/dev/null",

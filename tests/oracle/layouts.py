@@ -10,13 +10,15 @@ import os
 import shutil
 from pathlib import Path
 
-from tests.oracle.crafted import Elf, craft
+from tests.oracle.crafted import Elf, Target, craft
 from tests.oracle.debian_root import write_cache
-from tests.oracle.subjects import INTERPRETERS
 
 _ET_REL, _ET_EXEC, _ET_CORE = 1, 2, 4
 _PT_LOAD, _PT_DYNAMIC = 1, 2
 _NODEFLIB, _PIE = 0x800, 0x08000000
+
+# For one more comparison of all of them; $ORIGIN is the program's, and no token at all to musl.
+LIBRARY_PATH = ("/opt/library-path", "/opt/none", "$ORIGIN/p")
 
 Tree = dict[str, "Elf | str | bytes"]
 
@@ -111,6 +113,19 @@ SEARCHED: dict[str, Tree] = {
         "main": program("libc.so.6 libcached.so libone.so", runpath="$ORIGIN/a", flags_1=_NODEFLIB),
         "a/libone.so": lib("libcached.so libgone.so"),
     },
+    "library-path-after-rpath": {
+        "main": program("libone.so libtwo.so libthree.so", rpath="$ORIGIN/r"),
+        "r/libone.so": lib(),
+        "r/libtwo.so": lib(),
+        "../library-path/libone.so": lib("libthree.so"),
+        "../library-path/libthree.so": lib(),
+    },
+    "library-path-before-runpath": {
+        "main": program("libone.so libtwo.so libfour.so", runpath="$ORIGIN/r"),
+        "r/libone.so": lib(),
+        "r/libtwo.so": lib(),
+        "p/libfour.so": lib("libthree.so"),
+    },
 }
 LOADED: dict[str, Tree] = {
     "a-soname-is-not-searched-for": {
@@ -119,10 +134,10 @@ LOADED: dict[str, Tree] = {
         "a/libb.so": lib("libfoo.so.1 liba.so"),
     },
     "the-first-of-two-with-one-soname": {
-        "main": program("liba.so libb.so libc.so", runpath="$ORIGIN/a"),
+        "main": program("liba.so libb.so libe.so", runpath="$ORIGIN/a"),
         "a/liba.so": lib(soname="libsame.so"),
         "a/libb.so": lib(soname="libsame.so"),
-        "a/libc.so": lib("libsame.so libb.so", runpath="$ORIGIN"),
+        "a/libe.so": lib("libsame.so libb.so", runpath="$ORIGIN"),
     },
     "the-soname-of-main": {
         "main": Elf(lib("liba.so", "libmain.so", runpath="$ORIGIN/a").entries, _PIE, program=True),
@@ -130,11 +145,11 @@ LOADED: dict[str, Tree] = {
         "a/libmain.so": lib(),
     },
     "one-file-by-three-names": {
-        "main": program("liba.so libb.so libc.so", runpath="$ORIGIN/a"),
+        "main": program("liba.so libb.so libe.so", runpath="$ORIGIN/a"),
         "a/liba.so": lib("libd.so", runpath="$ORIGIN/../d"),
         "a/libb.so": "= a/liba.so",
-        "a/libc.so": "-> liba.so",
-        "d/libd.so": lib("liba.so libb.so libc.so"),
+        "a/libe.so": "-> liba.so",
+        "d/libd.so": lib("liba.so libb.so libe.so"),
     },
     "back-to-main": {
         "main": program("liba.so", rpath="$ORIGIN:$ORIGIN/a"),
@@ -180,6 +195,37 @@ LOADED: dict[str, Tree] = {
         "cached/sub/libdeep.so": lib(),
     },
 }  # fmt: skip
+MUSL: dict[str, Tree] = {
+    "musl-itself": {
+        "main": program(
+            "libm.so.6 libcrypt.so.1 libpthread.so.0 libc.musl-any.so.1 libxnet.so libresolv.so.2 libdlx.so",
+            runpath="$ORIGIN/a",
+        ),
+        "a/libm.so.6": lib(),
+        "a/libcrypt.so.1": lib(),
+        "a/libpthread.so.0": lib(),
+        "a/libdlx.so": lib(),
+    },
+    "musl-another-token": {
+        "main": program("libone.so", runpath="$ORIGIN/a:$LIB"),
+        "a/libone.so": lib(),
+    },
+    "musl-no-boundary": {
+        "main": program("libone.so libtwo.so", runpath="$ORIGINa:${ORIGIN}/b"),
+        "b/libone.so": lib("libtwo.so", rpath="${ORIGIN}a"),
+        "ba/libtwo.so": lib(),
+    },
+    "musl-no-short-name": {
+        "main": program("/opt/musl-no-short-name/a/libone.so libone.so", runpath="$ORIGIN/b"),
+        "a/libone.so": lib(),
+        "b/libone.so": lib(),
+    },
+    "musl-path-file": {
+        "main": program("libone.so libtwo.so libgone.so"),
+        "a/libone.so": lib("libtwo.so"),
+        "b/libtwo.so": lib(),
+    },
+}
 TAKEN: dict[str, Tree] = {
     "first-text": first(b"/* GNU ld script */ INPUT(libx.so.1)\n" * 4),
     "first-empty": first(b""),
@@ -209,28 +255,52 @@ TAKEN: dict[str, Tree] = {
     "first-no-load": first(Elf(without=(_PT_LOAD,))),
     "first-no-dynamic": first(Elf(without=(_PT_DYNAMIC,))),
 }
+UNSEEN_BY_MUSL = (
+    "first-no-load",
+    "first-other-byte-order",
+    "first-other-class",
+    "first-other-e-version",
+    "first-other-machine",
+    "first-other-machine-and-damaged",
+    "first-other-version",
+)
 
 
-def planted(base: Path, architecture: str) -> Path:
-    """A fresh copy, beside it, of a root that holds the C library, with all of them below /opt and in its cache."""
+def planted(base: Path, target: Target) -> Path:
+    """A fresh copy, beside it, of a root that holds the C library, with all of them below /opt, and the directories
+    that its loader is to be told of in its configuration."""
     root = base.with_name(f"{base.name}-layouts")
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(base, root, symlinks=True)
-    plant(root, architecture, INTERPRETERS[architecture])
-    write_cache(root, architecture)
+    for rule, tree in (SEARCHED | LOADED | MUSL | _taken(target)).items():
+        for name, item in tree.items():
+            if isinstance(item, Elf):
+                path = root / "opt" / rule / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(craft(item, target))
+                os.chmod(path, 0o755)
+            else:
+                write_entry(root / "opt" / rule, name, item)
+    if "musl" in target.interpreter:
+        name = os.path.basename(target.interpreter).removesuffix(".so.1")
+        with open(root / f"etc/{name}.path", "a") as file:
+            file.write("/opt/musl-path-file/none:/opt/musl-path-file/a\n/opt/musl-path-file/b")
+    else:
+        folder = "/opt/directories-of-the-cache/cached"
+        (root / "etc/ld.so.conf.d/layouts.conf").write_text(f"{folder}\n{folder}/sub\n")
+        write_cache(root, target.architecture)
     return root
 
 
-def plant(root: Path, architecture: str, interpreter: str) -> None:
-    """Write all of them below /opt of `root`, and the directories of the cache into its ld.so.conf."""
-    for rule, tree in {**SEARCHED, **LOADED, **TAKEN}.items():
-        for name, item in tree.items():
-            _write(root / "opt" / rule, name, item, (architecture, interpreter))
-    folder = "/opt/directories-of-the-cache/cached"
-    (root / "etc/ld.so.conf.d/layouts.conf").write_text(f"{folder}\n{folder}/sub\n")
+def _taken(target: Target) -> dict[str, Tree]:
+    """What musl does not look at it maps, whatever comes of it: nothing to compare."""
+    if "musl" not in target.interpreter:
+        return TAKEN
+    return {rule: tree for rule, tree in TAKEN.items() if rule not in UNSEEN_BY_MUSL}
 
 
-def _write(above: Path, name: str, item: Elf | str | bytes, machine: tuple[str, str]) -> None:
+def write_entry(above: Path, name: str, item: str | bytes) -> None:
+    """Write an entry that is no ELF file; `above` is its layout's folder."""
     path = above / name
     if item == "nothing":
         return
@@ -240,10 +310,7 @@ def _write(above: Path, name: str, item: Elf | str | bytes, machine: tuple[str, 
             path.write_bytes(item)
         case "directory":
             path.mkdir()
-        case str() if item.startswith("-> "):
+        case _ if item.startswith("-> "):
             path.symlink_to(item[3:])
-        case str():
-            path.hardlink_to(above / item[2:])
         case _:
-            path.write_bytes(craft(item, machine[0], machine[1] if item.program else ""))
-            os.chmod(path, 0o755)
+            path.hardlink_to(above / item[2:])

@@ -28,6 +28,15 @@ MACHINES = {
     (243, 2, 1): ("riscv64", "/lib/ld-linux-riscv64-lp64d.so.1"),
 }
 INTERPRETERS = dict(MACHINES.values())
+MUSL_INTERPRETERS = {
+    "amd64": "/lib/ld-musl-x86_64.so.1",
+    "arm64": "/lib/ld-musl-aarch64.so.1",
+    "armhf": "/lib/ld-musl-armhf.so.1",
+    "i386": "/lib/ld-musl-i386.so.1",
+    "ppc64el": "/lib/ld-musl-powerpc64le.so.1",
+    "riscv64": "/lib/ld-musl-riscv64.so.1",
+    "s390x": "/lib/ld-musl-s390x.so.1",
+}
 _ET_EXEC, _ET_DYN, _PT_DYNAMIC, _PT_INTERP = 2, 3, 2, 3
 
 
@@ -41,6 +50,11 @@ class Subject:
     dynamic: bool
     architecture: str
     interpreter: str
+
+    @property
+    def musl(self) -> bool:
+        """Whether it is musl's loader that is to be asked."""
+        return "/ld-musl-" in self.interpreter
 
 
 def find_subjects(root: Path) -> Iterator[Subject]:
