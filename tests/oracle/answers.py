@@ -3,7 +3,8 @@
 The loader's is read from `ld.so --list` (glibc elf/rtld.c, `rtld_mode_list` and `rtld_mode_trace`; musl
 ldso/dynlink.c). Some things are the list's own and no part of what a process maps: the vDSO's line; a line without a
 name, which is the program (glibc 2.36 on arm64); the loader itself, which a list names only where something asks for it
-or always, by release; and what is placed before the program because the program is its filter, which a list leaves out.
+or always, by release; what is placed before the program because the program is its filter, which a list leaves out; and
+all that is preloaded into a program without DT_NEEDED, which is "statically linked" to glibc's list.
 """
 
 from __future__ import annotations
@@ -12,17 +13,18 @@ import re
 
 from needed.errors import SourceError
 from needed.loader import Resolver
-from needed.loader.search import VDSO
+from needed.loader.verdict import NOT_LOADABLE
 from needed.root import RootPath
 from needed.value import value
 from tests.oracle.chroot_run import Outcome
 
+# vdso(7), and a line without a name.
+_NO_FILE = ("linux-vdso.so.1", "linux-gate.so.1", "linux-vdso32.so.1", "linux-vdso64.so.1", "")
 _LINE = re.compile(r"\t(.*?)(?: => (.*?))? \((?:0x[0-9a-f]+|nil)\)")
 _MISSING = re.compile(r"\t(.*) => not found")
 # The message of _dl_signal_error: the program, this text, the file, what is wrong with it.
 _FATAL = re.compile(r": error while loading shared libraries: (.*?): (cannot open shared object file)?")
 _MUSL_MISSING = re.compile(r"^Error loading shared library (.*): .* \(needed by .*\)$", re.MULTILINE)
-_PASSED_OVER = ("absent", "wrong machine", "not readable")
 
 
 @value
@@ -47,7 +49,7 @@ def read_listing(outcome: Outcome) -> Answer:
         if found := _MISSING.fullmatch(line):
             missing.append(found[1])
         elif found := _LINE.fullmatch(line):
-            if found[1] not in (*VDSO, ""):
+            if found[1] not in _NO_FILE:
                 objects.append(found[2] or found[1])
         elif line.strip() != "statically linked":
             odd.append(line)
@@ -89,13 +91,12 @@ def resolved(resolver: Resolver, path: str) -> Answer:
         return Answer(fatal=mapped.missing_interpreter)
     musl = mapped.interpreter is not None and "/ld-musl-" in mapped.interpreter.path
     for need in () if musl else mapped.missing:
-        if need.attempts and need.attempts[-1].outcome not in _PASSED_OVER:
+        if need.attempts and need.attempts[-1].outcome.startswith(NOT_LOADABLE):
             return Answer(fatal=need.attempts[-1].path, alias=need.name)
-    main = mapped.program
-    filtees = {item.name for item in main.elf.dependencies if item.tag != "NEEDED"} - set(main.elf.needed)
-    before = {need.path for need in mapped.needs if need.needed_by == main.path and need.name in filtees}
-    objects = tuple(item.path for item in mapped.objects if item is not main and item.path not in before)
-    return Answer(objects, tuple(need.name for need in mapped.missing))
+    missing = tuple(need.name for need in mapped.missing)
+    paths = [item.path for item in mapped.objects]
+    needs_nothing = not mapped.objects[paths.index(mapped.path)].elf.needed
+    return Answer(() if needs_nothing and not musl else tuple(paths[paths.index(mapped.path) + 1 :]), missing)
 
 
 def agree(ours: Answer, theirs: Answer, interpreter: str) -> bool:

@@ -4,9 +4,9 @@
 
 - by the real path, since until glibc 2.42 `--list` takes $ORIGIN from the path given (BZ 25263), execve(2) from the
   file;
-- with no glibc-hwcaps directory active, as our closure is the one that holds on any CPU (an unknown name in
-  `--glibc-hwcaps-mask` leaves none), and before glibc 2.37, which had further directories for what the CPU can do,
-  with LD_HWCAP_MASK=0;
+- with no glibc-hwcaps directory active but those of the settings, whatever this CPU can do: an unknown name in
+  `--glibc-hwcaps-mask` leaves none, and what is prepended is active without a look at the CPU; before glibc 2.37, which
+  had further directories, with LD_HWCAP_MASK and, on x86-64, without the "haswell" that AVX2 stands for;
 - without any other environment.
 """
 
@@ -15,14 +15,19 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from needed.loader import Resolver
+from needed.loader import Resolver, Settings
+from needed.loader.settings import DEFAULTS
 from needed.root import DirectoryRoot
 from needed.value import value
 from tests.oracle.answers import Answer, agree, read_listing, read_musl_listing, read_verdict, resolved
 from tests.oracle.chroot_run import Command, Outcome, can_run, run_all
 from tests.oracle.subjects import Subject, choose, find_subjects
 
-CACHE = "etc/ld.so.cache"
+CACHE, PRELOAD = "etc/ld.so.cache", "etc/ld.so.preload"
+
+# HWCAP_X86_64 (sysdeps/x86_64/dl-hwcap.h of 2.36) is set on every CPU; of the other bits none is.
+_LEGACY_MASK = {"amd64": "2"}
+_LEGACY_PLATFORM = ("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-AVX2,-AVX2_Usable")
 
 
 @value
@@ -53,34 +58,42 @@ class Comparison:
 
 @value
 class How:
-    """How to compare: `sample` files (0: all), on `jobs` processors, with or without the root's ld.so.cache, with this
-    LD_LIBRARY_PATH."""
+    """How to compare: `sample` files (0: all), on `jobs` processors, under `settings`, which the loader is told by its
+    environment and options; with or without the root's ld.so.cache, and with this content of ld.so.preload.
+
+    `settings.ldconfig` is ours alone: the loader reads what the root's own ldconfig wrote, we simulate it.
+    """
 
     sample: int = 0
     jobs: int = 2
+    settings: Settings = DEFAULTS
     cached: bool = True
-    library_path: tuple[str, ...] = ()
+    preload_file: str = ""
 
 
 def compare(root: Path, name: str, how: How) -> Comparison:
-    """Both answers for a root. Without its cache, the file is out of the way meanwhile."""
-    cache, aside = root / CACHE, root / f"{CACHE}.aside"
+    """Both answers for a root. Its configuration is changed meanwhile as `how` says."""
+    cache, aside, preload = root / CACHE, root / f"{CACHE}.aside", root / PRELOAD
     if aside.exists():  # an earlier run was killed
         aside.rename(cache)
-    if how.cached:
-        return _compare(root, name, how)
-    cache.rename(aside)
+    preload.unlink(missing_ok=True)
     try:
+        if not how.cached:
+            cache.rename(aside)
+        if how.preload_file:
+            preload.write_text(how.preload_file)
         return _compare(root, name, how)
     finally:
-        aside.rename(cache)
+        preload.unlink(missing_ok=True)
+        if aside.exists():
+            aside.rename(cache)
 
 
 def _compare(root: Path, name: str, how: How) -> Comparison:
     subjects = choose(list(find_subjects(root)), how.sample)
     asked = [item for item in subjects if can_run(item.architecture) and _is_there(root, item.interpreter)]
     theirs = _ask(root, asked, how, name)
-    resolver, different = Resolver(DirectoryRoot(root), how.library_path), []
+    resolver, different = Resolver(DirectoryRoot(root), how.settings), []
     for subject, their in zip(asked, theirs, strict=True):
         ours = resolved(resolver, subject.path)
         if not agree(ours, their, subject.interpreter):
@@ -117,13 +130,18 @@ def _read(subject: Subject, outcome: Outcome) -> Answer:
 
 
 def _question(subject: Subject, how: How, *, traced: bool = False) -> Command:
-    environment = [("LD_LIBRARY_PATH", ":".join(how.library_path))] if how.library_path else []
+    told = (("LD_LIBRARY_PATH", how.settings.library_path), ("LD_PRELOAD", how.settings.preload))
+    environment = [(name, ":".join(value)) for name, value in told if value]
     if subject.musl:
         return Command(subject.architecture, (subject.interpreter, "--list", subject.path), tuple(environment))
     if not subject.dynamic:  # a list of it would map it, over the loader perhaps
         return Command(subject.architecture, (subject.interpreter, "--verify", subject.path))
-    environment += [("LD_HWCAP_MASK", "0"), *([("LD_TRACE_LOADED_OBJECTS", "1")] if traced else [])]
-    words = (subject.interpreter, "--glibc-hwcaps-mask", "none", *(() if traced else ("--list",)), subject.path)
+    environment += [("LD_HWCAP_MASK", _LEGACY_MASK.get(subject.architecture, "0")), _LEGACY_PLATFORM]
+    environment += [("LD_TRACE_LOADED_OBJECTS", "1")] if traced else []
+    options = ["--glibc-hwcaps-mask", "none"]
+    if how.settings.hwcaps:
+        options += ["--glibc-hwcaps-prepend", ":".join(how.settings.hwcaps)]
+    words = (subject.interpreter, *options, *(() if traced else ("--list",)), subject.path)
     return Command(subject.architecture, words, tuple(environment))
 
 

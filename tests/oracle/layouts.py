@@ -17,8 +17,19 @@ _ET_REL, _ET_EXEC, _ET_CORE = 1, 2, 4
 _PT_LOAD, _PT_DYNAMIC = 1, 2
 _NODEFLIB, _PIE = 0x800, 0x08000000
 
-# For one more comparison of all of them; $ORIGIN is the program's, and no token at all to musl.
+# What further comparisons of all of them set; $ORIGIN is the program's to glibc, and no token at all to musl.
 LIBRARY_PATH = ("/opt/library-path", "/opt/none", "$ORIGIN/p")
+PRELOADS = ("/opt/preloads/libone.so", "libgone.so", "libc.so.6", "libcached.so", "$ORIGIN/a/libone.so")
+PRELOAD_FILE = """# a comment
+/opt/preloads/libone.so:libgone.so /opt/preloads/none.so
+libcached.so # $LIB
+/$LIB/libm.so.6
+"""
+HWCAPS = {
+    "amd64": ("x86-64-v3", "x86-64-v2"),
+    "ppc64el": ("power10", "power9"),
+    "s390x": ("z15", "z14", "z13"),
+}
 
 Tree = dict[str, "Elf | str | bytes"]
 
@@ -98,7 +109,7 @@ SEARCHED: dict[str, Tree] = {
     },
     "tokens": {
         "main": program(
-            "libone.so libtwo.so libthree.so", runpath="$ORIGINX:$ORIGIN/a$:${LIB}:$ORIGIN/$LIB:$ORIGIN/$FOO"
+            "libone.so libtwo.so libthree.so", runpath="$ORIGINX:$ORIGIN/a$:/${LIB}:$ORIGIN/$LIB:$ORIGIN/$FOO"
         ),
         "a$/libone.so": lib(),
         "$FOO/libtwo.so": lib(),
@@ -109,8 +120,26 @@ SEARCHED: dict[str, Tree] = {
         "a/libone.so": lib(runpath="$ORIGIN/"),
         "b/libtwo.so": lib("libone.so"),
     },
+    "subdirectories-of-the-machine": {
+        "main": program("liba.so libb.so libc1.so libd.so libe.so libf.so libg.so libh.so", runpath="$ORIGIN/a"),
+        "a/libz.so": lib(),
+        "a/tls/liba.so": lib(),
+        "a/x86_64/libb.so": lib(),
+        "a/tls/x86_64/libb.so": lib(),
+        "a/aarch64/libc1.so": lib(),
+        "a/tls/aarch64/libd.so": lib(),
+        "a/glibc-hwcaps/x86-64-v2/libe.so": lib("libz.so", runpath="$ORIGIN/../.."),
+        "a/glibc-hwcaps/x86-64-v3/libe.so": lib(),
+        "a/glibc-hwcaps/power9/libf.so": lib(),
+        "a/glibc-hwcaps/z14/libf.so": lib(),
+        "a/glibc-hwcaps/z13/libg.so": lib(),
+        "a/libe.so": lib(),
+        "a/libf.so": lib("libb.so"),
+        "a/libg.so": lib(),
+        "a/glibc-hwcaps/x86-64-v2/libh.so": "-> ../../libz.so",
+    },
     "no-default-directory": {
-        "main": program("libc.so.6 libcached.so libone.so", runpath="$ORIGIN/a", flags_1=_NODEFLIB),
+        "main": program("libm.so.6 libcached.so libone.so", runpath="$ORIGIN/a", flags_1=_NODEFLIB),
         "a/libone.so": lib("libcached.so libgone.so"),
     },
     "library-path-after-rpath": {
@@ -128,6 +157,12 @@ SEARCHED: dict[str, Tree] = {
     },
 }
 LOADED: dict[str, Tree] = {
+    "preloads": {
+        "main": program("libone.so libtwo.so", rpath="$ORIGIN"),
+        "libone.so": lib("libthree.so", soname="libtwo.so", runpath="$ORIGIN"),
+        "libthree.so": lib(),
+        "libtwo.so": lib(),
+    },
     "a-soname-is-not-searched-for": {
         "main": program("liba.so libb.so", runpath="$ORIGIN/a"),
         "a/liba.so": lib(soname="libfoo.so.1"),
@@ -183,9 +218,15 @@ LOADED: dict[str, Tree] = {
         "a/libi.so": lib(),
     },
     "a-filter-of-main": {
-        "main": Elf((("AUXILIARY", "liba.so"), ("FILTER", "libb.so"), ("RUNPATH", "$ORIGIN")), _PIE, program=True),
-        "liba.so": lib("libb.so"),
+        "main": Elf(
+            (("AUXILIARY", "liba.so"), ("FILTER", "libb.so"), ("NEEDED", "libc1.so"), ("RUNPATH", "$ORIGIN")),
+            _PIE,
+            program=True,
+        ),
+        "liba.so": lib("libd.so", runpath="$ORIGIN"),
         "libb.so": lib(),
+        "libc1.so": lib("libd.so", runpath="$ORIGIN"),
+        "libd.so": lib(),
     },
     "directories-of-the-cache": {
         "main": program("libcached.so libn.so.1 libn.so.01 libdeep.so"),
@@ -193,6 +234,10 @@ LOADED: dict[str, Tree] = {
         "cached/libfurther.so.2.1": lib(soname="libfurther.so.2"),
         "cached/libn.so.01": lib(),
         "cached/sub/libdeep.so": lib(),
+        **{
+            f"cached/glibc-hwcaps/{name}/libcached.so.{number}": lib(soname="libcached.so")
+            for number, name in enumerate(("x86-64-v2", "x86-64-v3", "power9", "z13", "z14"))
+        },
     },
 }  # fmt: skip
 MUSL: dict[str, Tree] = {
@@ -207,7 +252,7 @@ MUSL: dict[str, Tree] = {
         "a/libdlx.so": lib(),
     },
     "musl-another-token": {
-        "main": program("libone.so", runpath="$ORIGIN/a:$LIB"),
+        "main": program("libone.so", runpath="$ORIGIN/a:/$LIB"),
         "a/libone.so": lib(),
     },
     "musl-no-boundary": {

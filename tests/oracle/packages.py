@@ -23,8 +23,9 @@ VARIED = (
 # Two and three word sizes in one root: lib32 and libx32 beside lib64.
 BIARCH = {"amd64": ("lib32stdc++6", "lib32z1", "libc6-i386", "libc6-x32", "libx32stdc++6")}
 
-# What a root of layouts is made of.
+# What the roots of layouts are made of.
 C_LIBRARY = ("libc-bin", "libc6")
+MUSL = ("musl",)
 # What the bounded part in CI unpacks.
 FEW = ("coreutils", "curl", "dovecot-core", "fakeroot", "libc-bin", "pulseaudio-utils", "smbclient", "util-linux")
 
