@@ -76,7 +76,11 @@ def as_text(result: Comparison) -> Iterator[str]:
     yield (
         f"{result.name}: {result.executables} executables, {result.libraries} libraries ({result.missing} miss some): "
         f"{result.compared - len(result.disagreements)} agree, {len(result.disagreements)} disagree"
-        + (f"; {result.not_asked} not asked (no loader, or no machine for it)" if result.not_asked else "")
+        + (
+            f"; {result.not_asked} not asked (their loader is not in the root, or cannot run here)"
+            if result.not_asked
+            else ""
+        )
     )
     for item in result.disagreements:
         yield f"  {item.subject.path}"

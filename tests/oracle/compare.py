@@ -58,8 +58,9 @@ class Comparison:
 
 @value
 class How:
-    """How to compare: `sample` files (0: all), on `jobs` processors, under `settings`, which the loader is told by its
-    environment and options; with or without the root's ld.so.cache, and with this content of ld.so.preload.
+    """How to compare: `sample` files (0: all) of those `below` a folder, on `jobs` processors, under `settings`, which
+    the loader is told by its environment and options; with or without the root's ld.so.cache, and with this content of
+    ld.so.preload.
 
     `settings.ldconfig` is ours alone: the loader reads what the root's own ldconfig wrote, we simulate it.
     """
@@ -69,6 +70,7 @@ class How:
     settings: Settings = DEFAULTS
     cached: bool = True
     preload_file: str = ""
+    below: str = "/"
 
 
 def compare(root: Path, name: str, how: How) -> Comparison:
@@ -90,7 +92,7 @@ def compare(root: Path, name: str, how: How) -> Comparison:
 
 
 def _compare(root: Path, name: str, how: How) -> Comparison:
-    subjects = choose(list(find_subjects(root)), how.sample)
+    subjects = choose([item for item in find_subjects(root) if item.path.startswith(how.below)], how.sample)
     asked = [item for item in subjects if can_run(item.architecture) and _is_there(root, item.interpreter)]
     theirs = _ask(root, asked, how, name)
     resolver, different = Resolver(DirectoryRoot(root), how.settings), []

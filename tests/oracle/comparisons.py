@@ -43,7 +43,7 @@ def of_layouts(suite: str, architecture: str, cache: Path, jobs: int) -> Iterato
     if architecture in HWCAPS:
         variants[", capabilities"] = How(settings=Settings(hwcaps=HWCAPS[architecture]))
     for variant, how in variants.items():
-        yield compare(root, f"{suite} {architecture} layouts{variant}", replace(how, jobs=jobs))
+        yield compare(root, f"{suite} {architecture} layouts{variant}", replace(how, jobs=jobs, below="/opt/"))
 
 
 def of_musl(suite: str, architecture: str, cache: Path, jobs: int) -> Iterator[Comparison]:
@@ -53,4 +53,4 @@ def of_musl(suite: str, architecture: str, cache: Path, jobs: int) -> Iterator[C
     Zig(architecture, cache).plant(root)
     variants = {"": Settings(), ", LD_LIBRARY_PATH": Settings(LIBRARY_PATH), ", LD_PRELOAD": Settings(preload=PRELOADS)}
     for variant, settings in variants.items():
-        yield compare(root, f"{suite} {architecture} musl{variant}", How(jobs=jobs, settings=settings))
+        yield compare(root, f"{suite} {architecture} musl{variant}", How(jobs=jobs, settings=settings, below="/opt/"))
