@@ -37,14 +37,11 @@ examples:
 
 
 def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from argparse import RawDescriptionHelpFormatter
-
     parser = verbs.add_parser(
         "build",
         help="build an image of programs and what they need to start",
         description="Builds an image of the programs and what the dynamic loader needs to start them.",
         epilog=_EPILOG,
-        formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     option = parser.add_argument
@@ -324,7 +321,8 @@ def _folder(destination: Destination) -> str:
 
 def _stop_on_signals() -> None:
     """End as from an exception, so that what was begun is removed."""
-    import signal
+    # `signal` is this with enums, and `enum` takes longer to import than a program to resolve.
+    import _signal as signal  # type: ignore[import-not-found]
 
     def stop(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)
