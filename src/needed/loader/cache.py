@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cmp_to_key
 from struct import Struct, pack, unpack_from
 
 TYPE_CHECKING = False
@@ -80,6 +79,8 @@ def _string(content: bytes, at: int) -> str:
 
 def render_cache(paths: Mapping[str, str], machine: Machine) -> bytes:
     """A cache in the new format with one entry for each name, readable by `machine`'s loader and by `ldconfig -p`."""
+    from functools import cmp_to_key  # few roots need a cache, and it brings `collections`
+
     mark = "<" if machine.byteorder == "little" else ">"
     flag = _FLAGS.get(machine.name, (3,))[0]
     names = sorted(paths, key=cmp_to_key(compare_names), reverse=True)
