@@ -48,8 +48,6 @@ def write_oci_layout(image: Image, directory: str, tag: str = "latest", referenc
 
 def _read_index(top: int, directory: str) -> Document:
     """The index that is there, or a new one. What is there must be ours to change: a layout, or nothing."""
-    import json
-
     names = {name for name in os.listdir(top) if not name.startswith(TEMPORARY)}
     if "oci-layout" not in names:
         if names - {"blobs"} or (names and not _is_begun(top)):
@@ -57,6 +55,8 @@ def _read_index(top: int, directory: str) -> Document:
                 f"{directory}: is not empty and not an OCI layout", hints=["name a new directory: oci:DIR:TAG"]
             )
         return _new_index()
+    import json  # a new layout does without: the import takes as long as the writing
+
     damaged = OutputError(f"{directory}: its oci-layout or index.json is damaged", hints=["name a new directory"])
     try:
         layout = json.loads(_read(top, "oci-layout"))
