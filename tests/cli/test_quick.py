@@ -71,7 +71,7 @@ def test_an_everyday_build_imports_no_argparse_and_nothing_else_that_is_slow(tmp
         "main(['build', 'ls', '-q', '-o', 'oci:x']); print(*sys.modules, file=sys.stderr)"
     )
     result = subprocess.run(
-        [sys.executable, "-S", "-I", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {code}"],
+        [sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {code}"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
