@@ -86,7 +86,8 @@ def pack_layer(rootfs: Rootfs, packing: Packing, mtime: int, write: Callable[[by
 
     def emit(member: Chunk, compressed: bytes) -> None:
         nonlocal size
-        outside.update(compressed)
+        if codec.name != "none":  # else it is the tar
+            outside.update(compressed)
         size += len(compressed)
         write(compressed)
         if isinstance(member, memoryview) and not any(member is waiting for waiting in unhashed):
@@ -98,27 +99,32 @@ def pack_layer(rootfs: Rootfs, packing: Packing, mtime: int, write: Callable[[by
     compress = members.compress if members else lambda member, _prefix: codec.compress(member)
     compressor = Compressor(compress, threads, emit)
     try:
-        for number, member in enumerate(_members(rootfs, mtime, packing.progress, buffers)):
+        for number, member in enumerate(_members(rootfs, mtime, packing.progress, buffers), 1):
             tar_size += len(member)
-            if members:  # hashed once for the diff ID and for the cache
-                inside.update(member)
-                if found := members.recall(prefix := inside.digest()):
-                    compressor.pass_on(member, found)
-                else:
-                    compressor.submit(member, prefix)
-                continue
             unhashed.append(member)
-            compressor.submit(member)
-            while unhashed and number + 1 >= threads:  # each thread has its first member before anything takes time
-                inside.update(unhashed.pop(0))
-        while unhashed:
-            inside.update(unhashed.pop(0))
+            if threads == 1 or members:
+                _hash_all(unhashed, inside)  # once for the diff ID and for the cache
+            prefix = inside.digest() if members else b""
+            if members and (found := members.recall(prefix)):
+                compressor.pass_on(member, found)
+            else:
+                compressor.submit(member, prefix)
+            if number >= threads:  # each thread has its first member before anything else takes time
+                _hash_all(unhashed, inside)
+        _hash_all(unhashed, inside)
         compressor.finish()
     finally:
         compressor.stop()
     if members:
         members.finish()
-    return Packed(f"sha256:{outside.hexdigest()}", size, f"sha256:{inside.hexdigest()}", tar_size)
+    diff_id = f"sha256:{inside.hexdigest()}"
+    return Packed(diff_id if codec.name == "none" else f"sha256:{outside.hexdigest()}", size, diff_id, tar_size)
+
+
+def _hash_all(waiting: list[memoryview], inside: _Sha256) -> None:
+    for member in waiting:
+        inside.update(member)
+    waiting.clear()
 
 
 class _Buffers:
