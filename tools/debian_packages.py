@@ -27,6 +27,7 @@ PACKAGES = {
     "podman": "podman",
     "runc": "runc",
     "skopeo": "skopeo",
+    "strace": "strace",
     "uidmap": "newuidmap",
     "umoci": "umoci",
     "util-linux": "setpriv",
