@@ -169,3 +169,23 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing_under_the_final_name(tmp_path: 
     stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout, stderr) == (130, b"", b"")
     assert list(out.iterdir()) == []
+
+
+def test_ctrl_c_on_a_terminal_wipes_the_progress_away(tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    large.write_bytes(random.Random(3).randbytes(64 << 20))
+    command = [NEEDED, "build", "--empty", "--no-cache", "--add", f"{large}:/large", "--compression", "gzip:12"]
+    terminal, side = os.openpty()
+    process = subprocess.Popen([*command, "-o", f"docker-archive:{tmp_path}/a.tar"], stderr=side)
+    os.close(side)
+    shown = b""
+    while b"packing" not in shown:
+        shown += os.read(terminal, 1024)
+    process.send_signal(signal.SIGINT)
+    while process.poll() is None:
+        time.sleep(0.005)
+    shown += os.read(terminal, 65536)
+    os.close(terminal)
+    assert process.returncode == 130
+    assert shown.endswith(b"\r\x1b[K")
+    assert all(len(line) < 80 for line in shown.split(b"\r"))

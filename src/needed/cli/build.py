@@ -121,11 +121,13 @@ def _write(
     cache = None if arguments.no_cache else _member_cache()
     packing = Packing(codec, None, progress, cache)
     store = SpoolStore(_folder(destinations[0]))
-    image = build_image(planned.rootfs, planned.platform, configuration, packing, store)
+    try:
+        image = build_image(planned.rootfs, planned.platform, configuration, packing, store)
+    finally:
+        if progress:
+            progress.clear()
     if cache:
         cache.close()
-    if progress:
-        progress.clear()
     written = [
         write_image(
             image, planned.rootfs, destination, reference, docker_host=docker_host(), stdout=sys.stdout.buffer
