@@ -138,3 +138,12 @@ def test_past_its_limits_the_oldest_go(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
     build(MemberCache(str(tmp_path), limit=1), tree(CONTENT))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_used_becomes_new_again(tmp_path: Path) -> None:
+    build(MemberCache(str(tmp_path)))
+    for path in tmp_path.iterdir():
+        os.utime(path, (1, 1))
+    build(MemberCache(str(tmp_path)), tree(OTHER))
+    build(MemberCache(str(tmp_path)), tree(CONTENT))
+    assert [path for path in tmp_path.iterdir() if path.stat().st_mtime < 2] == []

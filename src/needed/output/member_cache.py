@@ -11,6 +11,7 @@ the whole tar, a record for each list of paths names the members by the digest o
 from __future__ import annotations
 
 import os
+from time import time
 
 from needed.image.model import sha256
 
@@ -25,6 +26,7 @@ LIMIT_FILES = 8192
 WORTH_KEEPING = 16 << 10
 LARGEST = 16 << 20  # of a file here; a record of 200,000 members is smaller
 DIGEST = 32
+HOUR = 3600
 
 
 class MemberCache:
@@ -62,13 +64,15 @@ class MemberCache:
         except OSError:
             return None
         try:
-            size = os.fstat(descriptor).st_size
+            status = os.fstat(descriptor)
+            size = status.st_size
             if not DIGEST <= size <= LARGEST:
                 return None
             digest, content = os.read(descriptor, DIGEST), os.read(descriptor, size - DIGEST)
             if sha256(content).digest() != digest:
                 return None
-            os.utime(descriptor)
+            if abs(time() - status.st_mtime) > HOUR:  # the order of hours is enough to know what was used long ago
+                os.utime(descriptor)
             return content
         except OSError:
             return None
