@@ -63,7 +63,7 @@ def replace_file(directory: int, name: str, chunks: Iterable[bytes]) -> None:
 
 
 def replace_files(files: Iterable[tuple[int, str, Iterable[bytes]]]) -> None:
-    """Each of `files` (directory, name, chunks) as `replace_file` does; all are on the disk before one gets its name."""
+    """Each of `files` (directory, name, chunks) as `replace_file` does; all are on the disk before one has its name."""
     drafts: list[_Draft] = []
     try:
         for directory, name, chunks in files:
