@@ -169,19 +169,22 @@ class _Sha256:
 class Compressor:
     """Chunks in; in the same order each with what became of it to `emit`, which only the submitting thread calls.
 
-    At most two chunks per thread wait or are worked on: that bounds the memory. With one thread there is none.
+    At most two chunks per thread (of few threads eight in all) wait or are worked on: that bounds the memory. With one
+    thread there is none.
     """
 
     def __init__(
         self, compress: Callable[[Chunk, bytes], bytes], threads: int, emit: Callable[[Chunk, bytes], None]
     ) -> None:
         self._compress, self._threads, self._emit = compress, threads, emit
+        self._most = max(2 * threads, 8)
         self._workers = 0
         self._early: dict[int, tuple[Chunk, bytes]] = {}
         self._submitted = self._emitted = 0
         self._stopped = False
         self._work: SimpleQueue[tuple[int, Chunk, bytes] | None]
         self._done: SimpleQueue[tuple[int, Chunk, bytes | BaseException]]
+        self._begun: SimpleQueue[None]
         self._ended: SimpleQueue[None]
 
     def submit(self, chunk: Chunk, prefix: bytes = b"") -> None:
@@ -189,10 +192,15 @@ class Compressor:
         if self._threads <= 1 or len(chunk) < SMALL:
             self.pass_on(chunk, self._compress(chunk, prefix))
             return
-        if self._workers < self._threads:
-            self._start_worker()
+        if not self._workers:
+            from _queue import SimpleQueue
+
+            self._work, self._done = SimpleQueue(), SimpleQueue()
+            self._begun, self._ended = SimpleQueue(), SimpleQueue()
         self._work.put((self._submitted, chunk, prefix))
         self._submitted += 1
+        if self._workers < self._threads:
+            self._start_worker()
         self._collect_some()
 
     def pass_on(self, chunk: Chunk, compressed: bytes) -> None:
@@ -218,7 +226,7 @@ class Compressor:
             self._workers -= 1
 
     def _collect_some(self) -> None:
-        while self._submitted - self._emitted > 2 * self._threads or not self._done.empty():
+        while self._submitted - self._emitted > self._most or not self._done.empty():
             self._collect()
 
     def _collect(self) -> None:
@@ -236,14 +244,13 @@ class Compressor:
     def _start_worker(self) -> None:
         from _thread import start_new_thread
 
-        if not self._workers:
-            from _queue import SimpleQueue
-
-            self._work, self._done, self._ended = SimpleQueue(), SimpleQueue(), SimpleQueue()
         start_new_thread(self._run, ())
         self._workers += 1
+        # Until the codec works, which it does without Python's lock: else the next import here would make it wait.
+        self._begun.get()
 
     def _run(self) -> None:
+        self._begun.put(None)
         try:
             while (task := self._work.get()) is not None and not self._stopped:
                 number, chunk, prefix = task
