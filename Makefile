@@ -1,6 +1,7 @@
 # make test      the default tests: from a bare checkout, with nothing but Python >= 3.11 and its venv module
 # make lint      ruff and mypy --strict
 # make engines   the tests against Docker, Podman, skopeo and umoci (as root; on Debian it installs what is missing)
+# make oracle    our closures against the loaders of whole Debian roots, 13 of them (as root on Debian; ARGS=--help)
 # make bench     the measurements, as a table
 
 # The newest Python that really runs and can make an environment (a shim of pyenv may do neither).
@@ -12,7 +13,7 @@ RUN := $(VENV)/bin/python
 # The default options leave tests/engines out; here it is what is asked for.
 ENGINE_OPTIONS := -o addopts= -q --strict-markers --strict-config -rfE --durations=5
 
-.PHONY: test lint engines bench clean
+.PHONY: test lint engines oracle bench clean
 
 test: $(VENV)/.test
 	$(RUN) -m pytest $(ARGS)
@@ -24,6 +25,10 @@ lint: $(VENV)/.test
 engines: $(VENV)/.engines
 	$(RUN) tools/debian_packages.py
 	$(RUN) -m pytest $(ENGINE_OPTIONS) $(or $(ARGS),tests/engines)
+
+oracle: $(VENV)/.engines
+	$(RUN) tools/debian_packages.py
+	$(RUN) -m tests.oracle $(ARGS)
 
 bench: $(VENV)/.test
 	$(RUN) -m compileall -q src  # what pip does with an installed wheel

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 @value
 class Reason:
-    """Why a path ships. `kind` is one of "requested", "interpreter of", "needed by", "symlink to", "included",
-    "generated"; `subject` what it refers to (a path, a name), "" where there is nothing to refer to."""
+    """Why a path ships. `kind` is one of "requested", "interpreter of", "needed by", "read by", "symlink to",
+    "included", "generated"; `subject` what it refers to (a path, a name), "" where there is nothing to refer to."""
 
     kind: str
     subject: str = ""
@@ -24,7 +24,7 @@ class Reason:
 
 @value
 class Attempt:
-    """One path string that the loader would open, and what is there: "found", "absent", "wrong machine", "not ELF"."""
+    """One path string that the loader would open, and what is there: "found", "absent" and so on (`loader.verdict`)."""
 
     path: str
     rule: str
@@ -44,11 +44,13 @@ class LoadedObject:
 class Need:
     """An edge: `needed_by` asks for `name` and gets the object at `path`, or None after all `attempts`.
 
+    `needed_by` is an object's path string; of a preload it is the preload file, or "LD_PRELOAD".
+
     `via` is the rule of the successful attempt; "already loaded" where no file was searched for.
     """
 
     name: str
-    needed_by: RootPath
+    needed_by: str
     path: RootPath | None
     via: str
     attempts: tuple[Attempt, ...]
@@ -56,13 +58,37 @@ class Need:
 
 
 @value
+class VersionProblem:
+    """`needed_by` was linked against `version` of the object at `path`, which does not define it.
+
+    `kind` is "missing", which ends the start; "weak", which does not; "unversioned" where the object has no versions at
+    all, at which the loader only wonders.
+    """
+
+    version: str
+    path: RootPath
+    needed_by: RootPath
+    kind: str = "missing"
+
+
+@value
+class CachedPath:
+    """A path that only `ld.so.cache` leads to; `hwcap` is the name of its glibc-hwcaps directory, "" for none."""
+
+    name: str
+    path: str
+    hwcap: str = ""
+
+
+@value
 class LoadList:
     """One program as the kernel and its loader see it.
 
-    `objects` are in the order of loading, the program first; the interpreter stands where it is first needed, else
-    last. `aliases` are further path strings that the loader opens and that lead to an object already loaded.
-    `cached` are the names and paths that only `ld.so.cache` leads to, `configuration` the files that told the loader
-    where to search.
+    `objects` are in the order of the loader's search list, the program first; the interpreter stands where it is first
+    needed, else last. `aliases` are further path strings that the loader opens and that lead to an object already
+    loaded. `cached` are the paths that only `ld.so.cache`, at `cache_path`, leads to, `configuration` the files that
+    told the loader where to search or what to preload. `audit` are the names of DT_AUDIT and DT_DEPAUDIT of the
+    program: each would get a name space of its own, and without its file the loader prints a message and goes on.
     """
 
     path: RootPath
@@ -72,8 +98,11 @@ class LoadList:
     missing_interpreter: str | None = None
     needs: tuple[Need, ...] = ()
     aliases: tuple[LoadedObject, ...] = ()
-    cached: tuple[tuple[str, str], ...] = ()
+    cached: tuple[CachedPath, ...] = ()
+    cache_path: str = "/etc/ld.so.cache"
     configuration: tuple[tuple[RootPath, Found], ...] = ()
+    audit: tuple[str, ...] = ()
+    version_problems: tuple[VersionProblem, ...] = ()
 
     @property
     def program(self) -> LoadedObject:
@@ -87,6 +116,11 @@ class LoadList:
     def missing(self) -> tuple[Need, ...]:
         """The needs that nothing in the root meets and that the program cannot start without."""
         return tuple(need for need in self.needs if need.path is None and not need.optional)
+
+    @property
+    def unmet_versions(self) -> tuple[VersionProblem, ...]:
+        """The versions that are not defined and that the program cannot start without."""
+        return tuple(problem for problem in self.version_problems if problem.kind == "missing")
 
 
 @value
@@ -108,3 +142,7 @@ class Closure:
     @property
     def missing(self) -> tuple[Need, ...]:
         return tuple(need for program in self.programs for need in program.missing)
+
+    @property
+    def unmet_versions(self) -> tuple[VersionProblem, ...]:
+        return tuple(problem for program in self.programs for problem in program.unmet_versions)

@@ -3,13 +3,15 @@
     NeededError
     ├── UsageError        2   the command line contradicts itself, or a name in it is malformed
     ├── SourceError       2   a file that was named is not there, is a directory, or is neither ELF nor a script
-    │   └── ElfError      2   a file claims to be ELF and is not a whole one
+    │   ├── ElfError      2   a file claims to be ELF and is not a whole one
+    │   └── ScriptError   2   the interpreter that a script's first line names is not there
     ├── MissingError      3   libraries or an interpreter are nowhere in the root
     ├── MachineError      4   programs of different machines, or of another one than was asked for
     ├── OutputError       5   the destination cannot be written: permission, full disk, something in the way
     ├── EngineError       6   a container engine does not answer, or refused the image
     ├── ReadError         7   a file of the root cannot be read: permission, changed while being read, a limit
-    └── ImageError        8   an image or archive is damaged, hostile, or not one; or which is meant is not clear
+    ├── ImageError        8   an image or archive is damaged, hostile, or not one; or which is meant is not clear
+    └── ProofError        9   what would ship resolves otherwise than the root that it was taken from
 
 Besides these the command ends with 0 (done), 1 (the answer is "no": `ldd` of something that is not dynamic),
 70 (a defect of ours), 130, 141 and 143 (interrupted, closed pipe, terminated). Knows nothing of terminals: text is made
@@ -60,6 +62,18 @@ class ElfError(SourceError):
     kind = "elf"
 
 
+class ScriptError(SourceError):
+    """The interpreter that a script's first line names is not there."""
+
+    kind = "script"
+
+    def __init__(
+        self, message: str, interpreter: str, *, details: Iterable[str] = (), hints: Iterable[str] = ()
+    ) -> None:
+        super().__init__(message, details=details, hints=hints)
+        self.interpreter = interpreter
+
+
 class MissingError(NeededError):
     """Libraries or an interpreter are nowhere in the root."""
 
@@ -100,3 +114,10 @@ class ImageError(NeededError):
 
     exit_code = 8
     kind = "image"
+
+
+class ProofError(NeededError):
+    """The tree that would ship resolves otherwise than the root that it was taken from."""
+
+    exit_code = 9
+    kind = "proof"

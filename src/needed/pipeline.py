@@ -1,4 +1,4 @@
-"""The calls in a row: from programs of a root to a plan of what ships, and what the image says about running it.
+"""The calls in a row: from programs of a root to a proven plan of what ships, and what the image says about running it.
 
 For the README and the command; each call is public by itself. Raises once, with all that is missing.
 """
@@ -9,17 +9,22 @@ from needed.closure import Closure
 from needed.errors import MachineError, MissingError, SourceError, UsageError
 from needed.image.build import Configuration
 from needed.image.model import Platform, parse_platform
-from needed.loader import Resolver
-from needed.rootfs import Rootfs, assemble
+from needed.loader import Resolver, Settings
+from needed.loader.hwcaps import active_at
+from needed.loader.settings import DEFAULTS
+from needed.proof import prove
+from needed.request import parse_request
+from needed.rootfs import Addition, Rootfs, assemble
 from needed.value import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from needed.image.root import ImageRoot
     from needed.root import Root
-    from needed.rootfs import Addition
 
+NOTHING: Mapping[str, str] = {}
 # The platform of an image without a program, unless told otherwise: the same on every machine.
 DEFAULT_PLATFORM = Platform("linux", "amd64")
 
@@ -38,15 +43,21 @@ def plan(
     root: Root,
     programs: Iterable[str],
     additions: Iterable[Addition] = (),
-    library_path: tuple[str, ...] = (),
+    settings: Settings = DEFAULTS,
     platform: str = "",
 ) -> Plan:
-    """Resolve and assemble. Raises MissingError, MachineError, SourceError, UsageError; ReadError if a file forbids it.
+    """Resolve, assemble and prove. Raises MissingError, MachineError, SourceError, UsageError, ProofError; ReadError if
+    a file forbids it.
 
+    Of `settings.hwcaps` the closure holds each level and the baseline, so that every processor finds its own.
     `platform` in "linux/arm64" form is what the programs must be for; it decides where there is no program.
     """
-    resolver, names = Resolver(root, library_path), list(programs)
-    closure = resolver.resolve(names)
+    names = list(programs)
+    resolver = Resolver(root, replace(settings, hwcaps=()))
+    resolvers = [resolver, *(resolver.under(one) for one in _levels(settings))]
+    closures = [one.resolve(names) for one in resolvers]
+    scripts = closures[0].scripts
+    closure = Closure(tuple(program for one in closures for program in one.programs), scripts)
     shared = [item.path for item in closure.programs if item.program.elf.linkage in ("shared object", "relocatable")
               and item.program.elf.interpreter is None]  # fmt: skip
     if shared:
@@ -54,11 +65,46 @@ def plan(
             f"{shared[0]}: is a library or an object file, not a program",
             hints=[f"take it along beside a program with --add {shared[0]}"],
         )
+    if closure.missing:
+        unindexed = {name: path for one in closure.programs for name, path in resolver.found_by_ldconfig(one).items()}
+        check_complete(closure, unindexed)
     check_complete(closure)
     chosen = _platform(closure, platform)
     check_startable(closure)
     requested = dict.fromkeys(map(resolver.find_program, names))
-    return Plan(closure, assemble(root, closure, additions), chosen, tuple(requested))
+    rootfs = assemble(root, closure, additions)
+    for one, resolved in zip(resolvers, closures, strict=True):
+        prove(one, resolved, rootfs, replace(one.settings, ldconfig=False))
+    return Plan(closure, rootfs, chosen, tuple(requested))
+
+
+def _levels(settings: Settings) -> Iterator[Settings]:
+    """Processors of each level that `hwcaps`, best first, holds: the lowest, the next with what it includes, ..."""
+    for best in reversed(range(len(settings.hwcaps))):
+        yield replace(settings, hwcaps=settings.hwcaps[best:])
+
+
+def plan_of_image(root: ImageRoot, name: str) -> Plan:
+    """The Plan of an image that we built, worked out again from the image alone: the same files for the same reasons.
+
+    Raises UsageError for an image whose history is not ours, and as `plan` does if the image is not whole.
+    """
+    lines = root.config.history if root.config else ()
+    request = next((found for line in reversed(lines) if (found := parse_request(line))), None)
+    if root.config is None or request is None:
+        raise UsageError(
+            f"{name}: was not built by needed, so it does not know what was asked for",
+            hints=[f"name the program: --for PROGRAM --root {name}"],
+        )
+    words = dict(item.split("=", 1) for item in root.config.env if "=" in item)
+    settings = Settings(
+        tuple(words.get("LD_LIBRARY_PATH", "").split(":")) if words.get("LD_LIBRARY_PATH") else (),
+        tuple(words.get("LD_PRELOAD", "").replace(":", " ").split()),
+        active_at(request.hwcaps) if request.hwcaps else (),
+        preload_file=request.preload,
+    )
+    additions = [Addition(path, path) for path in request.additions]
+    return plan(root, request.programs, additions, settings)
 
 
 def default_configuration(planned: Plan, given: Configuration, *, told: frozenset[str]) -> Configuration:
@@ -79,21 +125,29 @@ def default_configuration(planned: Plan, given: Configuration, *, told: frozense
     return given
 
 
-def check_complete(closure: Closure) -> None:
-    """Raise MissingError, with every place searched in order, if a program could not start."""
+def check_complete(closure: Closure, unindexed: Mapping[str, str] = NOTHING) -> None:
+    """Raise MissingError, with every place searched in order, if a program could not start.
+
+    `unindexed` are names and paths that the loader would find after a run of ldconfig.
+    """
     lines = list(_missing(closure))
     if not lines:
         return
     names = dict.fromkeys(need.name for need in closure.missing)
     names |= dict.fromkeys(item.missing_interpreter for item in closure.programs if item.missing_interpreter)
-    raise MissingError(
-        f"nowhere in the root: {', '.join(str(name) for name in names)}",
-        details=lines,
-        hints=[
-            "install the package that has it, or name the tree that has it with --root",
-            "a folder that the program is told with LD_LIBRARY_PATH is named with --library-path DIR",
-        ],
-    )
+    hints = [f"{path} is there, but not in ld.so.cache: resolve as after ldconfig with --ldconfig"
+             for path in unindexed.values()]  # fmt: skip
+    if names.keys() - unindexed.keys():
+        hints.append("install the package that has it, or name the tree that has it with --root")
+        hints.append("a folder that the program is told with LD_LIBRARY_PATH is named with --library-path DIR")
+    if not names:
+        asked = dict.fromkeys(problem.version for problem in closure.unmet_versions)
+        raise MissingError(
+            f"defined nowhere in the root: {', '.join(asked)}",
+            details=lines,
+            hints=["take program and libraries from one release: name its tree with --root"],
+        )
+    raise MissingError(f"nowhere in the root: {', '.join(str(name) for name in names)}", details=lines, hints=hints)
 
 
 def check_startable(closure: Closure) -> None:
@@ -122,6 +176,8 @@ def _missing(closure: Closure) -> Iterator[str]:
             yield f"{need.name}, needed by {need.needed_by}; searched in this order:"
             for attempt in need.attempts:
                 yield f"  {attempt.path}: {attempt.outcome} ({attempt.rule})"
+        for problem in program.unmet_versions:
+            yield f"version {problem.version} of {problem.path}, needed by {problem.needed_by}: not defined there"
 
 
 def _platform(closure: Closure, asked: str) -> Platform:

@@ -96,6 +96,7 @@ class Walker:
         self.root = root
         self._directories: dict[str, Found | None] = {}
         self._entries: dict[RootPath, Entry | None] = {}
+        self._hops_exceeded = False
 
     def find(self, path: str) -> Found | None:
         """Where `path` leads, or None if there is nothing (a dangling link and a loop included)."""
@@ -106,6 +107,12 @@ class Walker:
         if above is None or above.entry.kind != "directory":
             return None
         return self._walk(above.path, above.links, [name])
+
+    def is_loop(self, path: str) -> bool:
+        """Whether `path`, which leads nowhere, crosses more than MAX_HOPS links (ELOOP instead of ENOENT)."""
+        self._hops_exceeded = False
+        self._walk("/", (), path.split("/"))
+        return self._hops_exceeded
 
     def entry(self, path: RootPath) -> Entry | None:
         """What stands at `path`, whose parents hold no link; asked of the Root once."""
@@ -131,6 +138,7 @@ class Walker:
                 at = step
             elif entry.kind == "symlink":
                 if len(links) == MAX_HOPS or not entry.target:
+                    self._hops_exceeded = len(links) == MAX_HOPS
                     return None
                 links.append(step)
                 ahead += entry.target.split("/")[::-1]
@@ -276,6 +284,42 @@ class MemoryRoot:
         if path not in self._content:
             raise ReadError(f"{path}: no such file")
         return MemoryFile(self._content[path])
+
+
+class OverlayRoot:
+    """A Root with some files of other Roots laid over it, by paths whose parents hold no link; folders are implied."""
+
+    def __init__(self, below: Root, files: Mapping[RootPath, tuple[Root, Found]]) -> None:
+        self._below, self._files = below, dict(files)
+        self._folders: dict[str, set[str]] = {}
+        for path in files:
+            above, _, name = path.rpartition("/")
+            while name:
+                self._folders.setdefault(above or "/", set()).add(name)
+                above, _, name = above.rpartition("/")
+        self._numbers = {path: number for number, path in enumerate(self._folders)}
+
+    def entry(self, path: RootPath) -> Entry | None:
+        if path in self._files:
+            entry = self._files[path][1].entry
+            # Another device than any below, so that no inode over there is taken for the same file.
+            device, inode = entry.identity
+            return Entry(entry.kind, entry.mode, entry.size, entry.target, (-2 - device, inode), entry.modified)
+        present = self._below.entry(path)
+        if path in self._folders and (present is None or present.kind != "directory"):
+            return Entry("directory", 0o755, identity=(-1, self._numbers[path]))
+        return present
+
+    def names(self, path: RootPath) -> tuple[str, ...]:
+        present = self._below.entry(path)
+        below = set(self._below.names(path)) if present is not None and present.kind == "directory" else set()
+        return tuple(sorted(below | self._folders.get(path, set()), key=encode_path))
+
+    def open(self, path: RootPath) -> OpenFile:
+        if path in self._files:
+            root, found = self._files[path]
+            return root.open(found.path)
+        return self._below.open(path)
 
 
 class MemoryFile:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from needed.closure import Reason
 from needed.errors import ReadError, SourceError, UsageError
-from needed.loader.cache import render_cache
+from needed.loader.cache import CacheEntry, render_cache
 from needed.root import MemoryFile, Walker, encode_path, join
 from needed.value import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from needed.closure import Closure
+    from needed.closure import CachedPath, Closure
+    from needed.elf import Machine
     from needed.root import Entry, Found, OpenFile, Root, RootPath
-
-CACHE_PATH = "/etc/ld.so.cache"
 
 
 @value
@@ -64,6 +63,14 @@ class Symlink:
 
 
 @value
+class HardLink:
+    """A further name of the file at `target`, a path of the Rootfs that stands before it; `mode` is that file's."""
+
+    target: str
+    mode: int
+
+
+@value
 class Directory:
     """`mode` has permission bits and, where asked for by name, the sticky bit."""
 
@@ -74,7 +81,7 @@ class Directory:
 class Rootfs:
     """Absolute paths (never "/") to what stands there, in byte order, so that parents stand before their children."""
 
-    entries: dict[str, File | Symlink | Directory]
+    entries: dict[str, RootfsEntry]
     reasons: dict[str, tuple[Reason, ...]]
 
     @property
@@ -86,6 +93,9 @@ class Rootfs:
     def size(self) -> int:
         """The bytes of all regular files."""
         return sum(entry.size for entry in self.entries.values() if isinstance(entry, File))
+
+
+RootfsEntry = File | HardLink | Symlink | Directory
 
 
 @value
@@ -114,7 +124,7 @@ def assemble(root: Root, closure: Closure, additions: Iterable[Addition] = ()) -
             if item != program.interpreter:
                 tree.place(item.path, item.found, Reason("needed by", askers.get(item.path, program.path)))
         for path, found in program.configuration:
-            tree.place(path, found, Reason("needed by", program.interpreter.path if program.interpreter else ""))
+            tree.place(path, found, Reason("read by", program.interpreter.path if program.interpreter else ""))
     tree.place_cache(closure)
     for addition in additions:
         tree.add(addition)
@@ -126,7 +136,7 @@ class _Tree:
 
     def __init__(self, root: Root) -> None:
         self.root, self.walker = root, Walker(root)
-        self.entries: dict[str, File | Symlink | Directory] = {}
+        self.entries: dict[str, RootfsEntry] = {}
         self.reasons: dict[str, list[Reason]] = {}
 
     def place(self, path: str, found: Found, reason: Reason) -> None:
@@ -157,11 +167,16 @@ class _Tree:
 
     def place_cache(self, closure: Closure) -> None:
         """An `ld.so.cache` with the libraries that only the root's cache leads to; without it nothing finds them."""
-        cached = {name: path for program in closure.programs for name, path in program.cached}
-        if cached:
-            content = render_cache(cached, closure.programs[0].machine)
-            file = File(0o644, len(content), GeneratedContent(content))
-            self.put(CACHE_PATH, file, Reason("generated", "for " + ", ".join(sorted(cached))))
+        by_path: dict[str, dict[CachedPath, Machine]] = {}
+        for program in closure.programs:
+            for item in program.cached:
+                by_path.setdefault(program.cache_path, {}).setdefault(item, program.machine)
+        for path, cached in by_path.items():
+            entries = [CacheEntry(item.name, item.path, item.hwcap) for item in cached]
+            content = render_cache(entries, next(iter(cached.values())))
+            place = self.destination(path)
+            names = ", ".join(sorted({item.name for item in cached}))
+            self.put(place, File(0o644, len(content), GeneratedContent(content)), Reason("generated", f"for {names}"))
 
     def add(self, addition: Addition) -> None:
         found = self.walker.find(addition.source)
@@ -207,7 +222,7 @@ class _Tree:
                 return "/".join((found.path.rstrip("/"), *parts[number:]))
         return "/" + "/".join(parts)
 
-    def put(self, path: str, entry: File | Symlink | Directory, reason: Reason) -> None:
+    def put(self, path: str, entry: RootfsEntry, reason: Reason) -> None:
         present = self.entries.get(path)
         if present is not None and type(present) is not type(entry):
             raise UsageError(
@@ -230,10 +245,26 @@ class _Tree:
                 above = above.rpartition("/")[0]
         order = sorted(self.entries, key=encode_path)
         return Rootfs(
-            {path: self.entries[path] for path in order},
+            dict(_linked((path, self.entries[path]) for path in order)),
             {path: tuple(self.reasons.get(path, ())) for path in order},
         )
 
 
-def _noun(entry: File | Symlink | Directory) -> str:
-    return type(entry).__name__.lower()
+def _linked(entries: Iterable[tuple[str, RootfsEntry]]) -> Iterator[tuple[str, RootfsEntry]]:
+    """Names of one file stay names of one file: to the loader two copies of a library would be two libraries.
+
+    One name that was put in two places was asked for as a copy, and is one.
+    """
+    first: dict[tuple[tuple[int, int], int], tuple[str, str]] = {}
+    for path, entry in entries:
+        content = entry.content if isinstance(entry, File) else None
+        if isinstance(entry, File) and isinstance(content, FileContent) and content.entry:
+            known, source = first.setdefault((content.entry.identity, entry.mode), (path, content.path))
+            if source != content.path:
+                yield path, HardLink(known, entry.mode)
+                continue
+        yield path, entry
+
+
+def _noun(entry: RootfsEntry) -> str:
+    return "file" if isinstance(entry, HardLink) else type(entry).__name__.lower()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from needed.elf import Machine, parse_elf
-from needed.elf.model import ElfFile, Segment, VersionNeed
+from needed.elf.model import ElfFile, VersionNeed
 from needed.elf.provenance import GO_MAGIC, Provenance, parse_provenance
 from needed.elf.sections import parse_sections
 from needed.errors import ElfError
@@ -40,10 +40,10 @@ def provenance(content: bytes) -> Provenance:
 def linked(*, interpreter: str | None = None, needed: tuple[str, ...] = (), versions: tuple[str, ...] = ()) -> ElfFile:
     from needed.elf.model import Dependency
 
-    needs = tuple(VersionNeed("libc.so.6", version) for version in versions)
+    needs = (VersionNeed("libc.so.6", versions),) if versions else ()
     names = tuple(Dependency("NEEDED", name) for name in needed)
     machine = Machine(64, "little", 62)
-    return ElfFile(machine, 3, 0, (), interpreter, True, (), names, None, None, None, (), 0, needs, ())
+    return ElfFile(machine, 3, bytes(16), b"", interpreter, True, (), names, None, None, None, (), 0, needs, ())
 
 
 def test_section_names(build: Build) -> None:
@@ -109,8 +109,8 @@ def test_c_library(build: Build, elf_file: ElfFile, libc: str | None, version: s
 def test_segments_beyond_the_file_are_not_searched(build: Build) -> None:
     content = build()
     plain = parse_elf(content)
-    segment = Segment(1, 6, 1 << 63, 0, 1 << 63, 1 << 63)
-    changed = ElfFile(*(plain.machine, 3, 0, (segment,), None, False, (), (), None, None, None, (), 0, (), ()))
+    header = struct.pack("<IIQQQQQQ", 1, 6, 1 << 63, 0, 0, 1 << 63, 1 << 63, 0)
+    changed = ElfFile(*(plain.machine, 3, bytes(16), header, None, False, (), (), None, None, None, (), 0, (), ()))
     assert parse_provenance(content, changed).language is None
 
 

@@ -19,7 +19,7 @@ from needed.image.layer import MEMBER_MAX, Compressor, Packing, pack_layer
 from needed.image.model import Platform
 from needed.image.tar import tar_header
 from needed.root import DirectoryRoot, MemoryFile, RootPath, encode_path
-from needed.rootfs import Directory, File, FileContent, GeneratedContent, Rootfs, Symlink
+from needed.rootfs import Directory, File, FileContent, GeneratedContent, Rootfs, RootfsEntry, Symlink
 from needed.value import replace
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ AMD64 = Platform("linux", "amd64")
 
 def tree(entries: dict[str, bytes | str | int]) -> Rootfs:
     """Bytes are files, text symlinks, numbers directories' modes."""
-    made: dict[str, File | Symlink | Directory] = {}
+    made: dict[str, RootfsEntry] = {}
     for path, item in sorted(entries.items(), key=lambda pair: encode_path(pair[0])):
         match item:
             case bytes():

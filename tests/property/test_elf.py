@@ -8,16 +8,24 @@ from pathlib import Path
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from needed.elf import parse_elf
+from needed.elf import Bytes, parse_elf
 from needed.elf.provenance import parse_provenance
 from needed.elf.sections import parse_sections
+from needed.elf.symbols import exports, parse_references, parse_symbols, undefined_imports
 from needed.errors import ElfError
 from needed.report.readelf import render_dynamic
 
 LS = Path("/bin/ls").read_bytes()
 # Where a change matters: headers, program headers, the dynamic section, section headers.
 DYNAMIC = next(segment.p_offset for segment in parse_elf(LS).segments if segment.p_type == 2)
-PLACES = st.one_of(st.integers(0, 1000), st.integers(DYNAMIC, DYNAMIC + 600), st.integers(0, len(LS) - 1))
+# The hash table, the symbols, their names and versions, and the relocations follow each other.
+TABLES = [value for tag, value in parse_elf(LS).entries if tag in (5, 6, 7, 23, 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFFE)]
+PLACES = st.one_of(
+    st.integers(0, 1000),
+    st.integers(min(TABLES), max(TABLES) + 400),
+    st.integers(DYNAMIC, DYNAMIC + 600),
+    st.integers(0, len(LS) - 1),
+)
 WORDS = st.sampled_from([b"\0", b"\xff", b"\xff" * 8, b"\0" * 8, b"\x7f" + b"\xff" * 7, b"\0" * 7 + b"\x80", b"\x01"])
 
 
@@ -29,6 +37,13 @@ def read(content: bytes) -> None:
         parse_provenance(content, elf_file)
     except ElfError:
         return
+    with suppress(ElfError):
+        source = Bytes(content)
+        table = parse_symbols(source, elf_file)
+        for _ in parse_references(source, elf_file, table, lazy=False).ordered():
+            pass
+        undefined_imports(source, elf_file)
+        exports(source, elf_file)
     assert render_dynamic(elf_file).startswith("\n")
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from needed.errors import NeededError
 
-_VERBS = ("build", "ldd", "inspect", "completion")
+_VERBS = ("build", "ldd", "check", "why", "inspect", "completion")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -124,6 +124,10 @@ def _module(name: str) -> _Verb:
         from needed.cli import build as module
     elif name == "ldd":
         from needed.cli import ldd as module  # type: ignore[no-redef]
+    elif name == "check":
+        from needed.cli import check as module  # type: ignore[no-redef]
+    elif name == "why":
+        from needed.cli import why as module  # type: ignore[no-redef]
     elif name == "inspect":
         from needed.cli import inspect as module  # type: ignore[no-redef]
     else:

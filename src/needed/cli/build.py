@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from needed.image.build import Configuration, Image
     from needed.image.codec import Codec
     from needed.image.reference import Reference
+    from needed.loader import Settings
     from needed.output.destination import Destination
     from needed.output.member_cache import MemberCache
     from needed.pipeline import Plan
@@ -58,6 +59,9 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     option("--empty", action="store_true", help="no program: an image without a file, or with --add only")
     option("--add", action="append", default=[], metavar="SRC[:DEST]", help="a further file or folder of the root")
     option("--library-path", metavar="DIRS", help="resolve with LD_LIBRARY_PATH set to DIRS, and set it in the image")
+    option("--ldconfig", action="store_true", help="resolve as if ldconfig had just been run in the root")
+    option("--preload", action="store_true", help="take along what the root's /etc/ld.so.preload names")
+    option("--hwcaps", metavar="LEVEL", help="take libraries for processors up to LEVEL too (x86-64-v3, power10, z16)")
     option("--compression", metavar="KIND", help="none, gzip[:1-12], zstd[:1-22] (default gzip; none for tar:)")
     option("--no-cache", action="store_true", help="compress everything again; the bytes are the same")
     option("--platform", default="", metavar="OS/ARCH", help="refuse programs that are for another one")
@@ -83,6 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
     from needed.image.reference import default_name, parse_reference
     from needed.output.destination import parse_destination
     from needed.pipeline import default_configuration, plan
+    from needed.request import Request, render_request
+    from needed.value import replace
 
     if bool(arguments.programs) == arguments.empty:
         problem = "--empty is for no program at all" if arguments.programs else "no program was named"
@@ -97,12 +103,15 @@ def run(arguments: argparse.Namespace) -> int:
     codec = _codec(arguments.compression, destinations)
     programs = [_inside(program, arguments.root) for program in arguments.programs]
     additions = [_addition(text, arguments.root) for text in arguments.add]
-    library_path = _library_path(arguments)
     root = open_root_option(arguments.root, arguments.platform)
-    planned = plan(root, programs, additions, library_path, arguments.platform)
+    planned = plan(root, programs, additions, _settings(arguments), arguments.platform)
     if arguments.dry_run:
         _show_plan(planned, as_json=arguments.json)
         return 0
+    request = Request(
+        planned.requested, tuple(item.destination for item in additions), arguments.hwcaps or "", arguments.preload
+    )
+    given = replace(given, created_by=render_request(request))
     configuration = default_configuration(planned, given, told=told)
     if arguments.load:
         destinations.append(_engine(reference))
@@ -132,9 +141,7 @@ def _write(
     if progress:
         progress.clear()
     written = [
-        write_image(
-            image, planned.rootfs, destination, reference, docker_host=docker_host(), stdout=sys.stdout.buffer
-        )
+        write_image(image, planned.rootfs, destination, reference, docker_host=docker_host(), stdout=sys.stdout.buffer)
         for destination in destinations
     ]
     pairs = zip(destinations, written, strict=True)
@@ -225,7 +232,7 @@ def _configuration(arguments: argparse.Namespace) -> tuple[Configuration, frozen
             if not text.partition("=")[0] or "=" not in text:
                 raise UsageError(f"--{option} {text}: expected NAME=VALUE", hints=[f"--{option} NAME=VALUE"])
     env = list(arguments.env)
-    if arguments.library_path and not any(item.startswith("LD_LIBRARY_PATH=") for item in env):
+    if arguments.library_path:
         env.append("LD_LIBRARY_PATH=" + ":".join(_library_path(arguments)))
     for option in ("workdir", "volume"):
         for text in [arguments.workdir] if option == "workdir" else arguments.volume:
@@ -286,7 +293,33 @@ def _source_date_epoch() -> int:
     return int(text)
 
 
+def _settings(arguments: argparse.Namespace) -> Settings:
+    """What the loader will be told in the image is what it is told here."""
+    from needed.loader import Settings
+
+    words = dict(item.split("=", 1) for item in arguments.env if "=" in item)
+    if arguments.library_path and "LD_LIBRARY_PATH" in words:
+        raise UsageError(
+            "--library-path and --env LD_LIBRARY_PATH both say where libraries are", hints=["leave one of them out"]
+        )
+    hwcaps: tuple[str, ...] = ()
+    if arguments.hwcaps:
+        from needed.loader.hwcaps import active_at
+
+        hwcaps = active_at(arguments.hwcaps)
+    return Settings(
+        _library_path(arguments),
+        tuple(words.get("LD_PRELOAD", "").replace(":", " ").split()),
+        hwcaps,
+        preload_file=arguments.preload,
+        ldconfig=arguments.ldconfig,
+    )
+
+
 def _library_path(arguments: argparse.Namespace) -> tuple[str, ...]:
+    set_by_env = [item.partition("=")[2] for item in arguments.env if item.startswith("LD_LIBRARY_PATH=")]
+    if set_by_env and not arguments.library_path:
+        return tuple(set_by_env[-1].replace(";", ":").split(":")) if set_by_env[-1] else ()
     text = (arguments.library_path or "").replace(";", ":")
     found = tuple(item for item in text.split(":") if item)
     for item in found:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 from needed.cli.console import write
-from needed.cli.paths import absolute, to_host
+from needed.cli.paths import absolute
+from needed.cli.roots import open_root_option
 from needed.errors import ElfError, ReadError, SourceError
 from needed.report.text import printable
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     import argparse
 
     from needed.closure import LoadList
+    from needed.loader import Settings
+    from needed.loader.binding import Bindings
 
 
 def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,8 +28,13 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("programs", nargs="+", metavar="PROGRAM", help="a path, or a name on the root's PATH")
-    parser.add_argument("--root", default="/", metavar="DIR", help="the tree to look in (default /)")
+    parser.add_argument("--root", default="/", metavar="ROOT", help="the directory or image to look in (default /)")
     parser.add_argument("--library-path", metavar="DIRS", help="resolve with LD_LIBRARY_PATH set to DIRS")
+    parser.add_argument("--ldconfig", action="store_true", help="resolve as if ldconfig had just been run in the root")
+    parser.add_argument("--hwcaps", metavar="LEVEL", help="as on a processor of LEVEL: x86-64-v3, power10, z16, ...")
+    parser.add_argument("--explain", metavar="NAME", help="every place searched for NAME, in order, and the rule")
+    parser.add_argument("-d", "--data-relocs", action="store_true", help="and the data symbols that nothing defines")
+    parser.add_argument("-r", "--function-relocs", action="store_true", help="and all symbols that nothing defines")
     parser.add_argument("--tree", action="store_true", help="as a tree: who needs what")
     parser.add_argument("--json", action="store_true", help="as JSON: load order, needs, and every place searched")
     parser.set_defaults(run=run)
@@ -34,10 +42,13 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from needed.loader import Resolver
-    from needed.root import DirectoryRoot
 
-    directories = tuple((arguments.library_path or "").replace(";", ":").split(":")) if arguments.library_path else ()
-    resolver = Resolver(DirectoryRoot(to_host(arguments.root)), directories)
+    resolver = Resolver(open_root_option(arguments.root), _settings(arguments))
+    binder = None
+    if arguments.data_relocs or arguments.function_relocs:
+        from needed.loader.binding import Binder
+
+        binder = Binder(resolver.root, lazy=not arguments.function_relocs)
     status, objects = 0, []
     for program in arguments.programs:
         if len(arguments.programs) > 1 and not arguments.json:
@@ -45,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             named = absolute(program) if arguments.root == "/" and "/" in program else program
             load_list = resolver.load_list(resolver.find_program(named))
+            bindings = binder.check(load_list) if binder else None
         except (SourceError, ReadError) as error:
             status = 1
             if arguments.json:
@@ -55,13 +67,15 @@ def run(arguments: argparse.Namespace) -> int:
                 sys.stdout.flush()
                 write(f"needed ldd: {printable(error.message)}", sys.stderr)
             continue
-        from needed.report import ldd as report
-
-        status |= load_list.program.elf.linkage in ("static", "relocatable")
+        status |= load_list.program.elf.linkage in ("static", "relocatable") or bool(bindings and bindings.fatal)
         if arguments.json:
-            objects.append(report.ldd_object(load_list))
+            from needed.report.ldd import ldd_object
+
+            objects.append(ldd_object(load_list, bindings))
+        elif arguments.explain:
+            status |= not _explain(load_list, arguments.explain)
         else:
-            _print(load_list, tree=arguments.tree)
+            _print(load_list, bindings, program if "/" in program else load_list.path, tree=arguments.tree)
     if arguments.json:
         import json
 
@@ -69,8 +83,33 @@ def run(arguments: argparse.Namespace) -> int:
     return status
 
 
-def _print(load_list: LoadList, *, tree: bool) -> None:
+def _settings(arguments: argparse.Namespace) -> Settings:
+    from needed.loader import Settings
+
+    directories = tuple(arguments.library_path.replace(";", ":").split(":")) if arguments.library_path else ()
+    if not arguments.hwcaps:
+        return Settings(directories, ldconfig=arguments.ldconfig)
+    from needed.loader.hwcaps import active_at
+
+    return Settings(directories, hwcaps=active_at(arguments.hwcaps), ldconfig=arguments.ldconfig)
+
+
+def _explain(load_list: LoadList, name: str) -> bool:
+    """Whether anything asks for `name`."""
     from needed.report import ldd as report
 
+    lines = list(report.render_explanation(load_list, name))
+    for line in lines or [f"{load_list.path}: nothing that it loads asks for {name}"]:
+        write(printable(line))
+    return bool(lines)
+
+
+def _print(load_list: LoadList, bindings: Bindings | None, shown: str, *, tree: bool) -> None:
+    from needed.report import ldd as report
+
+    for line in report.render_versions(load_list, shown):
+        write(line)
     for line in report.render_tree(load_list) if tree else report.render_ldd(load_list):
         write(("\t" if line.startswith("\t") else "") + printable(line.removeprefix("\t")))
+    for line in report.render_findings(bindings, shown) if bindings else ():
+        write(line)

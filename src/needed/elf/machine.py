@@ -75,7 +75,7 @@ class Machine:
 
     @property
     def platform(self) -> str | None:
-        """"linux/arm64/v8" and the like in image-spec's words, or None for a machine that has no such name."""
+        """ "linux/arm64/v8" and the like in image-spec's words, or None for a machine that has no such name."""
         architecture = _PLATFORMS.get(self.name)
         return None if architecture is None else f"linux/{architecture}"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from struct import Struct
+
 from needed.value import value
 
 TYPE_CHECKING = False
@@ -26,6 +28,7 @@ else:
 ET_EXEC, ET_DYN = 2, 3
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE = 1, 2, 3, 4
 DF_1_NODEFLIB, DF_1_PIE = 0x800, 0x08000000
+DT_VERDEF = 0x6FFFFFFC
 
 
 @value
@@ -64,17 +67,18 @@ class Dependency:
 
 @value
 class VersionNeed:
-    """One `vernaux`: the file that must define `version`, and whether its absence is tolerated (VER_FLG_WEAK)."""
+    """One `verneed`: the file that must define `versions`, and may lack the `weak` ones (VER_FLG_WEAK)."""
 
     file: str
-    version: str
-    weak: bool = False
+    versions: tuple[str, ...]
+    weak: tuple[str, ...] = ()
 
 
 @value
 class ElfFile:
     """What a loader reads of one file.
 
+    `ident` is `e_ident`, 16 bytes. `headers` are the program headers as they stand in the file: see `segments`.
     `dependencies` are in the order of the dynamic section. `rpath` and `runpath` are the raw strings, None if the tag
     is absent. `entries` is the dynamic section up to and without DT_NULL, as (tag, value) pairs; empty if there is
     none.
@@ -82,8 +86,8 @@ class ElfFile:
 
     machine: Machine
     e_type: int
-    osabi: int
-    segments: tuple[Segment, ...]
+    ident: bytes
+    headers: bytes
     interpreter: str | None
     dynamic: bool
     entries: tuple[tuple[int, int], ...]
@@ -97,13 +101,27 @@ class ElfFile:
     version_definitions: tuple[str, ...]
 
     @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The program headers, in order. Made when asked for: a search for libraries does not look at them."""
+        wide, mark = self.machine.bits == 64, "<" if self.machine.byteorder == "little" else ">"
+        layout = Struct(mark + ("IIQQQQQQ" if wide else "IIIIIIII"))
+        if wide:
+            return tuple(Segment(t, f, o, v, fs, ms) for t, f, o, v, _, fs, ms, _ in layout.iter_unpack(self.headers))
+        return tuple(Segment(t, f, o, v, fs, ms) for t, o, v, _, fs, ms, f, _ in layout.iter_unpack(self.headers))
+
+    @property
     def needed(self) -> tuple[str, ...]:
         """The names of DT_NEEDED, in order."""
         return tuple(dependency.name for dependency in self.dependencies if dependency.tag == "NEEDED")
 
     @property
+    def defines_versions(self) -> bool:
+        """Whether there is a DT_VERDEF, even one with nothing but the file's own name."""
+        return bool(self.version_definitions) or any(tag == DT_VERDEF for tag, _ in self.entries)
+
+    @property
     def linkage(self) -> str:
-        """"dynamic", "static", "static-pie", "shared object", or "relocatable" for what cannot be loaded at all.
+        """ "dynamic", "static", "static-pie", "shared object", or "relocatable" for what cannot be loaded at all.
 
         The kernel starts what has no PT_INTERP as it is, so that is static whether or not it has a dynamic section.
         """

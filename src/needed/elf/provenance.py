@@ -55,7 +55,8 @@ def parse_provenance(source: ByteSource | bytes, elf_file: ElfFile) -> Provenanc
 def _libc(elf_file: ElfFile) -> tuple[str | None, str | None]:
     interpreter = (elf_file.interpreter or "").rpartition("/")[2]
     named = {*elf_file.needed, elf_file.soname or ""}
-    versions = [need.version.removeprefix("GLIBC_") for need in elf_file.version_needs if need.version[:6] == "GLIBC_"]
+    asked = (version for need in elf_file.version_needs for version in (*need.versions, *need.weak))
+    versions = [version.removeprefix("GLIBC_") for version in asked if version.startswith("GLIBC_")]
     if versions or any(name.startswith(("libc.so.6", "ld-linux", "ld64.so")) for name in {*named, interpreter}):
         numbers = [parts for version in versions if (parts := _numbers(version))]  # not GLIBC_PRIVATE
         return "glibc", ".".join(map(str, max(numbers))) if numbers else None

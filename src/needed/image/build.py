@@ -54,7 +54,7 @@ LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z, the last that RFC 3339 can w
 @value
 class Configuration:
     """Docker's words: what runs, as whom, with what around it. `created` is in seconds since 1970, and every file's
-    time too; `labels` are (name, value)."""
+    time too; `labels` are (name, value); `created_by` is the line of history (see `needed.request`)."""
 
     entrypoint: tuple[str, ...] = ()
     cmd: tuple[str, ...] = ()
@@ -66,6 +66,7 @@ class Configuration:
     volumes: tuple[str, ...] = ()
     stop_signal: str = ""
     created: int = 0
+    created_by: str = "needed build"
 
 
 @value
@@ -223,7 +224,7 @@ def _config(platform: Platform, words: Configuration, diff_ids: tuple[str, ...])
         words.volumes,
         words.stop_signal,
         diff_ids,
-        ("needed build",),
+        (words.created_by,),
     )
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from needed.errors import ReadError
 from needed.image.codec import Codec
-from needed.image.tar import DIRECTORY, END, FILE, SYMLINK, padding, tar_header
+from needed.image.tar import DIRECTORY, END, FILE, HARD_LINK, SYMLINK, padding, tar_header
 from needed.root import encode_path
-from needed.rootfs import Directory, File, Symlink
+from needed.rootfs import Directory, File, HardLink, Symlink
 from needed.value import value
 
 TYPE_CHECKING = False
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from threading import Thread
     from typing import Protocol
 
-    from needed.rootfs import Rootfs
+    from needed.rootfs import Rootfs, RootfsEntry
 
     Chunk = bytes | bytearray
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
         def compress(self, codec: Codec, chunk: bytes | bytearray, /) -> bytes:
             """What `codec.compress(chunk)` gives."""
+
 
 MEMBER_MIN = 256 << 10
 MEMBER_MAX = 1 << 20
@@ -211,7 +212,7 @@ def _members(rootfs: Rootfs, mtime: int, progress: Callable[[int, int], None] | 
     yield buffer + END
 
 
-def _header(path: str, entry: File | Symlink | Directory, mtime: int) -> bytes:
+def _header(path: str, entry: RootfsEntry, mtime: int) -> bytes:
     if "/.wh." in path:
         raise ReadError(
             f"{path}: a layer cannot hold a name that starts with `.wh.`, which means a deletion there",
@@ -221,6 +222,8 @@ def _header(path: str, entry: File | Symlink | Directory, mtime: int) -> bytes:
     match entry:
         case File():
             return tar_header(name, FILE, entry.mode, mtime, entry.size)
+        case HardLink():
+            return tar_header(name, HARD_LINK, entry.mode, mtime, 0, encode_path(entry.target[1:]))
         case Symlink():
             return tar_header(name, SYMLINK, 0o777, mtime, 0, encode_path(entry.target))
         case Directory():

@@ -9,7 +9,7 @@ from needed.errors import UsageError
 
 BLOCK = 512
 END = bytes(2 * BLOCK)  # "two records of binary zeros"; padding to 20 blocks is for tapes
-FILE, SYMLINK, DIRECTORY, PAX = b"0", b"2", b"5", b"x"
+FILE, HARD_LINK, SYMLINK, DIRECTORY, PAX = b"0", b"1", b"2", b"5", b"x"
 MAX_OCTAL = 8**11 - 1
 
 

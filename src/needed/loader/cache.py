@@ -1,19 +1,33 @@
-"""`ld.so.cache` (glibc sysdeps/generic/dl-cache.h): reads old, new and combined formats, writes the new one."""
+"""`ld.so.cache` (glibc sysdeps/generic/dl-cache.h, elf/dl-cache.c): searches old, new and combined ones, writes new.
+
+A name is looked up as the loader does it, by a binary search over entries in descending order; of equal names the first
+that fits the machine wins, unless an entry of an active glibc-hwcaps directory is among them. A file that is not whole
+is no cache, as it is none to the loader.
+"""
 
 from __future__ import annotations
 
 from functools import cmp_to_key
-from struct import Struct, pack, unpack_from
+from struct import Struct, error, pack, unpack_from
+
+from needed.value import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator
 
     from needed.elf import Machine
 
 NEW_MAGIC = b"glibc-ld.so.cache1.1"
 OLD_MAGIC = b"ld.so-1.7.0\0"
 MAX_CACHE = 64 << 20
+EXTENSION_MAGIC = 0xEAA42174
+TAG_GLIBC_HWCAPS = 1
+NAMED_HWCAP = 1 << 62  # DL_CACHE_HWCAP_EXTENSION; below it 10 bits of an ISA level and the index of a name
+_INDEX, _LEVEL = (1 << 32) - 1, 0x3FF << 32
+# Before 2.37: the bit of a `tls` directory, and HWCAP_X86_64 (sysdeps/x86/dl-hwcap.h), which is always set.
+_LEGACY_TLS = 1 << 63
+_LEGACY_BITS = {"x86-64": 2}
 
 # Machine name -> the flags that its loader accepts (FLAG_ELF_LIBC6 = 3 plus the architecture), what it writes first.
 _FLAGS = {
@@ -35,69 +49,155 @@ _FLAGS = {
 }
 
 
-def parse_cache(content: bytes, machine: Machine) -> dict[str, str]:
-    """Name to path of the entries that fit `machine` and hold on any CPU; empty for a cache that is not valid.
+@value
+class CacheEntry:
+    """A name's path; `hwcap` is the name of the glibc-hwcaps directory that it is in, "" for the baseline."""
 
-    Entries of a hardware-capability directory are left out: they hold on some CPUs only. A damaged cache is ignored as
-    a whole, as the loader ignores it.
+    name: str
+    path: str
+    hwcap: str = ""
+
+
+class Cache:
+    """The bytes of an `ld.so.cache`, as the loader of `machine` searches them.
+
+    `legacy` is for loaders before 2.37: they also take entries of `tls` and of capabilities that each processor has.
     """
-    flags = _FLAGS.get(machine.name, (3,))
-    mark = "<" if machine.byteorder == "little" else ">"
-    start = 0
-    if content.startswith(OLD_MAGIC) and len(content) >= 16:
-        (count,) = unpack_from(mark + "I", content, 12)
-        start = 16 + 12 * count + 7 & ~7
+
+    def __init__(self, content: bytes, machine: Machine, *, legacy: bool = False) -> None:
+        self._content = content
+        self._legacy = _LEGACY_TLS | _LEGACY_BITS.get(machine.name, 0) if legacy else 0
+        self._flags = _FLAGS.get(machine.name, (3,))
+        self._mark = "<" if machine.byteorder == "little" else ">"
+        self._entry = Struct(self._mark + "iIIIQ")
+        self._at = self._base = self._count = 0
+        self._hwcaps: tuple[str, ...] = ()
+        try:
+            self._open()
+        except error:
+            self._count = 0  # too short for its own header
+
+    def find(self, name: str, active: tuple[str, ...] = ()) -> CacheEntry | None:
+        """What the loader takes for `name` where the glibc-hwcaps names `active` are usable, best first."""
+        best, rank = None, len(active)
+        for flag, path, hwcap in self._equal(name.encode("utf-8", "surrogateescape")):
+            if flag not in self._flags:
+                continue
+            if hwcap & NAMED_HWCAP:
+                named = self._named(hwcap)
+                if named in active[:rank]:
+                    best, rank = CacheEntry(name, path, named), active.index(named)
+            elif best is not None or not hwcap & ~self._legacy:
+                # Entries of glibc-hwcaps stand before the others, and of these the first that fits is taken.
+                return best or CacheEntry(name, path)
+        return best
+
+    def _open(self) -> None:
+        """Find the entries: search_cache's checks, after which nothing else is believed."""
+        content, start = self._content, 0
+        if content.startswith(OLD_MAGIC):
+            (count,) = unpack_from(self._mark + "I", content, 12)
+            after = 16 + 12 * count
+            start = (after + 7) & ~7
+            if not content.startswith(NEW_MAGIC, start):
+                if after <= len(content):
+                    self._entry = Struct(self._mark + "iII")
+                    self._at, self._base, self._count = 16, after, count
+                return
         if not content.startswith(NEW_MAGIC, start):
-            return _entries(content, mark + "iII", 16, count, 16 + 12 * count, flags)
-    if not content.startswith(NEW_MAGIC, start) or len(content) < start + 48:
-        return {}
-    (count,) = unpack_from(mark + "I", content, start + 20)
-    order = content[start + 28] & 3
-    if order not in (0, 2 if mark == "<" else 3):
-        return {}
-    return _entries(content, mark + "iIIIQ", start + 48, count, start, flags)
+            return
+        count, _, order, extension = unpack_from(self._mark + "IIB3xI", content, start + 20)
+        if order & 3 not in (0, 2 if self._mark == "<" else 3) or start + 48 + 24 * count > len(content):
+            return
+        self._at, self._base, self._count = start + 48, start, count
+        if extension:
+            self._hwcaps = self._extension(start + extension)
+
+    def _extension(self, at: int) -> tuple[str, ...]:
+        """The names of tag 1, in the order of their indices."""
+        magic, count = unpack_from(self._mark + "II", self._content, at)
+        if magic != EXTENSION_MAGIC:
+            return ()
+        for number in range(min(count, 16)):
+            tag, _, offset, size = unpack_from(self._mark + "IIII", self._content, at + 8 + 16 * number)
+            if tag == TAG_GLIBC_HWCAPS and size <= 4096:
+                places = unpack_from(f"{self._mark}{size // 4}I", self._content, self._base + offset)
+                return tuple(_text(self._string(place)) for place in places)
+        return ()
+
+    def _named(self, hwcap: int) -> str:
+        """The glibc-hwcaps name of an entry; "?", which is never active, for one that is not well-formed."""
+        index = hwcap & _INDEX
+        if hwcap & ~(_INDEX | _LEVEL) != NAMED_HWCAP or index >= len(self._hwcaps):
+            return "?"
+        return self._hwcaps[index]
+
+    def _equal(self, name: bytes) -> Iterator[tuple[int, str, int]]:
+        """(flag, path, hwcap) of each entry whose key equals `name` by `compare_names`."""
+        left, right = 0, self._count - 1
+        while left <= right:
+            middle = (left + right) // 2
+            order = compare_names(name, self._key(middle))
+            if order == 0:
+                while middle > 0 and compare_names(name, self._key(middle - 1)) == 0:
+                    middle -= 1
+                while middle < self._count and compare_names(name, self._key(middle)) == 0:
+                    flag, _, path, *rest = self._unpack(middle)
+                    yield flag, _text(self._string(path)), rest[1] if rest else 0
+                    middle += 1
+                return
+            if order < 0:
+                left = middle + 1
+            else:
+                right = middle - 1
+
+    def _unpack(self, number: int) -> tuple[int, ...]:
+        return self._entry.unpack_from(self._content, self._at + number * self._entry.size)
+
+    def _key(self, number: int) -> bytes:
+        return self._string(self._unpack(number)[1])
+
+    def _string(self, offset: int) -> bytes:
+        at = self._base + offset
+        end = self._content.find(b"\0", at, at + 4096)
+        return self._content[at : max(end, at)]
 
 
-def _entries(  # noqa: PLR0913, PLR0917  (a table: where, how many, of what shape)
-    content: bytes, layout: str, at: int, count: int, base: int, flags: tuple[int, ...]
-) -> dict[str, str]:
-    structure = Struct(layout)
-    if at + count * structure.size > len(content):
-        return {}
-    found: dict[str, str] = {}
-    for flag, key, path, *rest in structure.iter_unpack(content[at : at + count * structure.size]):
-        if flag in flags and not (rest and rest[1]):
-            name = _string(content, base + key)
-            if name not in found:
-                found[name] = _string(content, base + path)
-    return found
-
-
-def _string(content: bytes, at: int) -> str:
-    end = content.find(b"\0", at)
-    return content[at : max(end, at)].decode("utf-8", "surrogateescape")
-
-
-def render_cache(paths: Mapping[str, str], machine: Machine) -> bytes:
-    """A cache in the new format with one entry for each name, readable by `machine`'s loader and by `ldconfig -p`."""
+def render_cache(entries: Iterable[CacheEntry], machine: Machine) -> bytes:
+    """A cache in the new format, readable by `machine`'s loader and by `ldconfig -p`: one line for each entry."""
     mark = "<" if machine.byteorder == "little" else ">"
     flag = _FLAGS.get(machine.name, (3,))[0]
-    names = sorted(paths, key=cmp_to_key(compare_names), reverse=True)
-    offset = 48 + 24 * len(names)
-    entries, strings = b"", b""
-    for name in names:
-        key, path = (text.encode("utf-8", "surrogateescape") + b"\0" for text in (name, paths[name]))
+    listed = sorted(entries, key=_order, reverse=True)
+    hwcaps = sorted({entry.hwcap for entry in listed if entry.hwcap})
+    offset = 48 + 24 * len(listed)
+    table, strings = b"", b""
+    for entry in listed:
+        key, path = (text.encode("utf-8", "surrogateescape") + b"\0" for text in (entry.name, entry.path))
         place = offset + len(strings)
-        entries += pack(mark + "iIIIQ", flag, place, place + len(key), 0, 0)
+        bits = NAMED_HWCAP | hwcaps.index(entry.hwcap) if entry.hwcap else 0
+        table += pack(mark + "iIIIQ", flag, place, place + len(key), 0, bits)
         strings += key + path
-    order = 2 if mark == "<" else 3
-    return NEW_MAGIC + pack(mark + "IIB3xI12x", len(names), len(strings), order, 0) + entries + strings
+    places = []
+    for name in hwcaps:
+        places.append(offset + len(strings))
+        strings += name.encode() + b"\0"
+    order, extension, tail = 2 if mark == "<" else 3, 0, b""
+    if hwcaps:
+        gap = -(offset + len(strings)) % 4
+        extension = offset + len(strings) + gap
+        names_at = extension + 8 + 16
+        tail = bytes(gap) + pack(mark + "IIIIII", EXTENSION_MAGIC, 1, TAG_GLIBC_HWCAPS, 0, names_at, 4 * len(hwcaps))
+        tail += pack(f"{mark}{len(hwcaps)}I", *places)
+    header = NEW_MAGIC + pack(mark + "IIB3xI12x", len(listed), len(strings), order, extension)
+    return header + table + strings + tail
 
 
-def compare_names(one: str, other: str) -> int:
+def compare_names(one: bytes, other: bytes) -> int:
     """glibc's `_dl_cache_libcmp`: runs of digits compare as numbers; a digit is greater than any other character."""
-    a, b = one.encode("utf-8", "surrogateescape") + b"\0", other.encode("utf-8", "surrogateescape") + b"\0"
-    i = j = 0
+    if one == other:
+        return 0
+    i = j = _last_boundary(one, other)
+    a, b = one + b"\0", other + b"\0"
     while a[i]:
         if 48 <= a[i] <= 57:
             if not 48 <= b[j] <= 57:
@@ -116,3 +216,26 @@ def compare_names(one: str, other: str) -> int:
         else:
             i, j = i + 1, j + 1
     return a[i] - b[j]
+
+
+def _last_boundary(one: bytes, other: bytes) -> int:
+    """Where to begin comparing: the first difference, moved to the start of a run of digits before it."""
+    size = min(len(one), len(other))
+    different = int.from_bytes(one[:size], "big") ^ int.from_bytes(other[:size], "big")
+    at = size - (different.bit_length() + 7) // 8 if different else size
+    while at and 48 <= one[at - 1] <= 57:
+        at -= 1
+    return at
+
+
+_key = cmp_to_key(compare_names)
+
+
+def _order(entry: CacheEntry) -> tuple[object, ...]:
+    """glibc's `compare` (elf/cache.c): names descending, then entries of glibc-hwcaps before the baseline, by name."""
+    descending = bytes(255 - byte for byte in entry.hwcap.encode())
+    return _key(entry.name.encode("utf-8", "surrogateescape")), bool(entry.hwcap), descending
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")

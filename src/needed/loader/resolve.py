@@ -6,25 +6,31 @@ collects what is missing instead of stopping at it. Raises only for a program th
 
 from __future__ import annotations
 
-from needed.closure import Attempt, Closure, LoadedObject, LoadList, Need, Reason, Script
-from needed.elf import is_elf, parse_elf, parse_machine
-from needed.elf.model import DF_1_PIE, ET_DYN
-from needed.errors import ElfError, ReadError, SourceError
-from needed.loader.cache import MAX_CACHE, parse_cache
-from needed.loader.glibc import GlibcSearch
+from needed.closure import Closure, LoadedObject, LoadList, Reason, Script
+from needed.elf import is_elf, parse_elf
+from needed.errors import ElfError, ReadError, ScriptError, SourceError
+from needed.loader.cache import MAX_CACHE, Cache
+from needed.loader.glibc import GlibcSearch, RootLoader
+from needed.loader.hwcaps import FIRST_WITHOUT_LEGACY
 from needed.loader.ldso import FALLBACK, MAX_LOADER, parse_builtin
 from needed.loader.musl import MuslSearch, parse_path_file, path_file
-from needed.loader.search import VDSO
+from needed.loader.preload import MAX_PRELOAD_FILE, parse_preload_file
+from needed.loader.settings import DEFAULTS
 from needed.loader.shebang import MAX_DEPTH, parse_shebang
+from needed.loader.verdict import ABSENT, FOUND, LOOP, NOT_LOADABLE, RELATIVE, UNREADABLE
+from needed.loader.walk import Walk
 from needed.root import RootPath, Walker
+from needed.value import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from needed.elf import ElfFile, Machine
+    from needed.loader.glibc import Index
     from needed.loader.ldso import Builtin
     from needed.loader.search import Search
+    from needed.loader.settings import Settings
     from needed.root import Found, Root
 
 # The interpreter of a library that is asked about by itself: the psABIs' PT_INTERP.
@@ -45,26 +51,43 @@ _INTERPRETERS = {
 _SEARCH_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 
-def resolve(root: Root, executables: Iterable[str], library_path: tuple[str, ...] = ()) -> Closure:
+def resolve(root: Root, executables: Iterable[str], settings: Settings = DEFAULTS) -> Closure:
     """The closure of `executables`: absolute paths inside the root, or bare names looked up on its PATH.
 
     Nothing that is missing raises: see `Closure.missing`. Raises SourceError for an executable that is not there or is
     no program.
     """
-    return Resolver(root, library_path).resolve(executables)
+    return Resolver(root, settings).resolve(executables)
 
 
 class Resolver:
     """Resolves many programs of one root, reading each file once. Does not see changes of the root meanwhile."""
 
-    def __init__(self, root: Root, library_path: tuple[str, ...] = ()) -> None:
+    def __init__(self, root: Root, settings: Settings = DEFAULTS) -> None:
         self.root = root
         self.walker = Walker(root)
-        self.library_path = library_path
+        self.settings = settings
         self._files: dict[str, ElfFile | ElfError] = {}
+        self._objects: dict[str, tuple[str, LoadedObject | None]] = {}
         self._builtins: dict[str, Builtin] = {}
-        self._caches: dict[tuple[str, Machine], dict[str, str]] = {}
+        self._caches: dict[tuple[str, Machine], Index] = {}
         self._path_files: dict[str, tuple[str, ...] | None] = {}
+        self._exports: dict[str, frozenset[str]] = {}
+
+    def under(self, settings: Settings) -> Resolver:
+        """A Resolver of the same root that shares what was read of it."""
+        other = Resolver(self.root, settings)
+        other.walker, other._files, other._objects = self.walker, self._files, self._objects
+        other._builtins, other._path_files = self._builtins, self._path_files
+        return other
+
+    def believe(self, other: Resolver, paths: Iterable[str]) -> None:
+        """Take over what `other` read of the files at the canonical `paths`, which are the same in both roots."""
+        for path in paths:
+            if path in other._files:
+                self._files[path] = other._files[path]
+            if path in other._builtins:
+                self._builtins[path] = other._builtins[path]
 
     def resolve(self, executables: Iterable[str]) -> Closure:
         """See `needed.resolve`."""
@@ -84,7 +107,8 @@ class Resolver:
                 if depth == MAX_DEPTH:
                     raise SourceError(f"{path}: a script of a script, more than {MAX_DEPTH} deep; the kernel gives up")
                 scripts[path] = Script(path, found, reason)
-                pending += [(self.find_program(word), Reason("interpreter of", path), depth + 1) for word in words]
+                interpreters = [self._interpreter(word, path) for word in words]
+                pending += [(found_at, Reason("interpreter of", path), depth + 1) for found_at in interpreters]
         return Closure(tuple(programs.values()), tuple(scripts.values()))
 
     def find_program(self, name: str) -> RootPath:
@@ -103,6 +127,15 @@ class Resolver:
             hints=[f"give its path: ./{name} for a file in this folder"],
         )
 
+    def _interpreter(self, word: str, script: RootPath) -> RootPath:
+        """The interpreter of a script, by the word in its first line. Raises ScriptError."""
+        try:
+            path = self.find_program(word)
+            self._program(path, Reason("interpreter of", script))
+        except SourceError as error:
+            raise ScriptError(error.message, word, details=error.details, hints=error.hints) from None
+        return path
+
     def load_list(self, path: RootPath, reason: Reason = Reason("requested")) -> LoadList:  # noqa: B008  (frozen)
         """What the process of the ELF file at `path` maps. Raises SourceError if that is no ELF file."""
         found = self._program(path, reason)
@@ -115,12 +148,42 @@ class Resolver:
             if elf.linkage != "shared object":
                 return LoadList(path, reason, (main,))
             name = _INTERPRETERS.get(elf.machine.name, "/lib/ld.so.1")
-        interpreter = self._object(name)
+        interpreter = self.read_object(name)
         if interpreter is not None and interpreter.found.path == found.path:
             return LoadList(path, reason, (main,))  # the loader itself
         if interpreter is None and elf.interpreter is not None:
             return LoadList(path, reason, (main,), None, name)
-        return _Walk(self, main, interpreter, self._search(main, name, interpreter)).run(reason)
+        if name.rpartition("/")[2].startswith("ld-musl-"):
+            return self._musl_list(main, name, interpreter, reason)
+        return self._glibc_list(main, interpreter, reason)
+
+    def _musl_list(self, main: LoadedObject, name: str, interpreter: LoadedObject | None, reason: Reason) -> LoadList:
+        file = path_file(name)
+        search = MuslSearch(main, name, self._path_file(file), self.settings)
+        walk = Walk(self, search, main, interpreter, self._preloads())
+        found = walk.run(reason)
+        return replace(found, configuration=self._configuration(file)) if walk.used_file else found
+
+    def _glibc_list(self, main: LoadedObject, interpreter: LoadedObject | None, reason: Reason) -> LoadList:
+        builtin = self.builtin(interpreter)
+        loader = RootLoader(interpreter, builtin, self._cache(builtin, main.elf.machine))
+        search = GlibcSearch(main, loader, self.settings, self._is_directory)
+        file = self._configuration(builtin.preload) if self.settings.preload_file else ()
+        preloads = self._preloads()
+        for path, found in file:
+            names = parse_preload_file(self._read(found, MAX_PRELOAD_FILE))
+            preloads += tuple((name, path) for name in names)
+        listed = Walk(self, search, main, interpreter, preloads).run(reason)
+        return replace(listed, cache_path=builtin.cache, configuration=file)
+
+    def builtin(self, interpreter: LoadedObject | None) -> Builtin:
+        """The constants of the loader `interpreter`, upstream's where it has none to read."""
+        if interpreter is None:
+            return FALLBACK
+        real = interpreter.found
+        if real.path not in self._builtins:
+            self._builtins[real.path] = parse_builtin(self._read(real, MAX_LOADER)) or FALLBACK
+        return self._builtins[real.path]
 
     def read_elf(self, found: Found) -> ElfFile | ElfError:
         """The ELF file at a canonical path, or why it is none; read once."""
@@ -135,36 +198,56 @@ class Resolver:
                 self._files[found.path] = error
         return self._files[found.path]
 
-    def probe(self, path: str, machine: Machine) -> tuple[str, LoadedObject | None]:
-        """What the loader makes of the candidate at `path`: an outcome for `Attempt`, and the object if it is taken."""
+    def probe(self, path: str, search: Search) -> tuple[str, LoadedObject | None]:
+        """What the loader makes of the candidate at `path`: an outcome for `Attempt`, and the object if it could read
+        one, which is to be taken only if the outcome is FOUND."""
+        if path not in self._objects:
+            self._objects[path] = self._candidate(path)
+        outcome, item = self._objects[path]
+        if item is not None:
+            return search.verdict(item.elf), item
+        if outcome is NOT_LOADABLE:
+            found = self.walker.find(path)
+            error = self._files[found.path] if found else None
+            if found and isinstance(error, ElfError):
+                return search.damaged(self._read(found, 64), error), None
+        return outcome, None
+
+    def exported(self, item: LoadedObject) -> frozenset[str]:
+        """The names of the symbols that `item` has for others; none if its table is damaged."""
+        from needed.elf.symbols import exports
+
+        known = self._exports.get(item.found.path)
+        if known is None:
+            file = self.root.open(item.found.path)
+            try:
+                known = frozenset(symbol.name for symbol in exports(file, item.elf))
+            except ElfError:
+                known = frozenset()
+            finally:
+                file.close()
+            self._exports[item.found.path] = known
+        return known
+
+    def _candidate(self, path: str) -> tuple[str, LoadedObject | None]:
+        """The object that a path string leads to, or why there is none, whoever asks."""
+        if not path.startswith("/"):
+            return RELATIVE, None
         try:
             found = self.walker.find(path)
             if found is None:
-                return "absent", None
+                return (LOOP if self.walker.is_loop(path) else ABSENT), None
             if found.entry.kind != "file":
-                return "not a regular file", None
+                return f"{NOT_LOADABLE}: not a regular file", None
             elf = self.read_elf(found)
         except ReadError:
-            return "not readable", None
+            return UNREADABLE, None
         if isinstance(elf, ElfError):
-            return self._foreign(found, machine) or f"not loadable: {elf.message}", None
-        if not machine.loads(elf.machine):
-            return "wrong machine", None
-        if elf.e_type != ET_DYN or not elf.dynamic or elf.flags_1 & DF_1_PIE:
-            return "not loadable: no shared object", None
-        return "found", LoadedObject(RootPath(path), found, elf)
+            return NOT_LOADABLE, None
+        return FOUND, LoadedObject(RootPath(path), found, elf)
 
-    def _foreign(self, found: Found, machine: Machine) -> str | None:
-        """The class and the machine are looked at before the rest, so a damaged file of another one is passed over."""
-        file = self.root.open(found.path)
-        try:
-            return None if machine.loads(parse_machine(file.read_at(0, 64))) else "wrong machine"
-        except ElfError:
-            return None
-        finally:
-            file.close()
-
-    def _object(self, path: str) -> LoadedObject | None:
+    def read_object(self, path: str) -> LoadedObject | None:
+        """The ELF file that `path` leads to, None if there is none."""
         found = self.walker.find(path)
         if found is None or found.entry.kind != "file":
             return None
@@ -198,24 +281,40 @@ class Resolver:
             )
         return words
 
-    def _search(self, main: LoadedObject, name: str, interpreter: LoadedObject | None) -> Search:
-        if name.rpartition("/")[2].startswith("ld-musl-"):
-            return MuslSearch(main, name, self._path_file(path_file(name)), self.library_path)
-        builtin = FALLBACK
-        if interpreter is not None:
-            real = interpreter.found
-            if real.path not in self._builtins:
-                self._builtins[real.path] = parse_builtin(self._read(real, MAX_LOADER)) or FALLBACK
-            builtin = self._builtins[real.path]
-        return GlibcSearch(main, interpreter, builtin, self._cache(builtin.cache, main.elf.machine), self.library_path)
+    def _cache(self, builtin: Builtin, machine: Machine) -> Index:
+        key = (builtin.cache, machine)
+        if key not in self._caches:
+            if self.settings.ldconfig:
+                from needed.loader.ldconfig import simulate_ldconfig
 
-    def _cache(self, path: str, machine: Machine) -> dict[str, str]:
-        if (path, machine) not in self._caches:
-            found = self.walker.find(path)
-            readable = found is not None and found.entry.kind == "file"
-            content = self._read(found, MAX_CACHE) if found and readable else b""
-            self._caches[path, machine] = parse_cache(content, machine)
-        return self._caches[path, machine]
+                self._caches[key] = simulate_ldconfig(self, builtin, machine)
+            else:
+                found = self.walker.find(builtin.cache)
+                readable = found is not None and found.entry.kind == "file"
+                content = self._read(found, MAX_CACHE) if found and readable else b""
+                self._caches[key] = Cache(content, machine, legacy=builtin.version < FIRST_WITHOUT_LEGACY)
+        return self._caches[key]
+
+    def found_by_ldconfig(self, program: LoadList) -> dict[str, str]:
+        """What is missing to `program` -> where it is, for what only a run of ldconfig would let the loader find."""
+        from needed.loader.ldconfig import simulate_ldconfig
+
+        if not program.missing or program.interpreter is None:
+            return {}
+        index = simulate_ldconfig(self, self.builtin(program.interpreter), program.machine)
+        entries = ((need.name, index.find(need.name)) for need in program.missing)
+        return {name: entry.path for name, entry in entries if entry}
+
+    def _preloads(self) -> tuple[tuple[str, str], ...]:
+        return tuple((name, "LD_PRELOAD") for name in self.settings.preload)
+
+    def _configuration(self, path: str) -> tuple[tuple[RootPath, Found], ...]:
+        found = self.walker.find(path)
+        return ((RootPath(path), found),) if found and found.entry.kind == "file" else ()
+
+    def _is_directory(self, path: str) -> bool:
+        found = self.walker.find(path)
+        return found is not None and found.entry.kind == "directory"
 
     def _path_file(self, path: str) -> tuple[str, ...] | None:
         if path not in self._path_files:
@@ -229,94 +328,3 @@ class Resolver:
             return file.read_at(0, limit)
         finally:
             file.close()
-
-
-class _Walk:
-    """The load list of one process while it grows."""
-
-    def __init__(
-        self, resolver: Resolver, main: LoadedObject, interpreter: LoadedObject | None, search: Search
-    ) -> None:
-        self.resolver, self.main, self.interpreter, self.search = resolver, main, interpreter, search
-        self.objects = [main]
-        # By identity: main may be loaded a second time, as a library under its own path string.
-        self.parents: dict[int, LoadedObject] = {}
-        self.known = dict.fromkeys(search.known_names(main, main.path), main)
-        # main's own identity is not known to the loader, so it never matches
-        self.identities = {interpreter.found.entry.identity: interpreter} if interpreter else {}
-        self.needs: list[Need] = []
-        self.aliases: list[LoadedObject] = []
-        self.cached: dict[str, str] = {}
-        self.configured = False
-
-    def run(self, reason: Reason) -> LoadList:
-        for item in self.objects:  # grows while it is walked: breadth-first
-            for dependency in item.elf.dependencies:
-                self.meet(dependency.name, item, optional=dependency.tag == "AUXILIARY")
-        if self.interpreter and self.interpreter not in self.objects and self.main.elf.interpreter is not None:
-            self.objects.append(self.interpreter)
-        return LoadList(
-            self.main.path,
-            reason,
-            tuple(self.objects),
-            self.interpreter,
-            None,
-            tuple(self.needs),
-            tuple(self.aliases),
-            tuple(self.cached.items()),
-            self.configuration(),
-        )
-
-    def meet(self, name: str, requester: LoadedObject, *, optional: bool) -> None:
-        if name in VDSO:
-            return
-        loaded = self.known.get(name)
-        if loaded is None and self.interpreter and self.search.is_loader(name):
-            loaded = self.interpreter
-            if loaded not in self.objects:
-                self.objects.append(loaded)
-        if loaded is not None:
-            self.needs.append(Need(name, requester.path, loaded.path, "already loaded", (), optional))
-            return
-        attempts: list[Attempt] = []
-        for candidate in self.search.candidates(name, self.chain(requester)):
-            outcome, taken = self.resolver.probe(candidate.path, self.main.elf.machine)
-            attempts.append(Attempt(candidate.path, candidate.rule, outcome))
-            if taken is not None:
-                path = self.take(taken, name, requester, candidate.source)
-                self.needs.append(Need(name, requester.path, path, candidate.rule, tuple(attempts), optional))
-                return
-            if not self.search.skips(outcome):
-                break
-        self.needs.append(Need(name, requester.path, None, "", tuple(attempts), optional))
-
-    def take(self, taken: LoadedObject, name: str, requester: LoadedObject, source: str) -> RootPath:
-        if source == "cache":
-            builtin = self.search.builtin if isinstance(self.search, GlibcSearch) else FALLBACK
-            if taken.path.rpartition("/")[0] not in builtin.system_dirs:
-                self.cached[name] = taken.path
-        self.configured |= source == "file"
-        same = self.identities.get(taken.found.entry.identity)
-        if same is not None:
-            self.aliases.append(taken)
-            item = same
-        else:
-            self.identities[taken.found.entry.identity] = item = taken
-            self.parents[id(taken)] = requester
-            self.objects.append(taken)
-        for known in self.search.known_names(item, name):
-            self.known.setdefault(known, item)
-        return item.path
-
-    def chain(self, item: LoadedObject) -> tuple[LoadedObject, ...]:
-        chain = [item]
-        while (parent := self.parents.get(id(chain[-1]))) is not None:
-            chain.append(parent)
-        return tuple(chain)
-
-    def configuration(self) -> tuple[tuple[RootPath, Found], ...]:
-        if not self.configured or self.interpreter is None:
-            return ()
-        path = RootPath(path_file(self.interpreter.path))
-        found = self.resolver.walker.find(path)
-        return ((path, found),) if found else ()

@@ -1,4 +1,4 @@
-"""What the two C libraries' searches share: the question that a walk asks, and its answer's parts."""
+"""What the two C libraries' searches share: the questions that a walk asks, and their answers' parts."""
 
 from __future__ import annotations
 
@@ -10,9 +10,17 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from needed.closure import LoadedObject
+    from needed.elf import ElfFile
+    from needed.errors import ElfError
 
     class Search(Protocol):
         """One C library's rules for one process."""
+
+        vdso: str
+        gnu: bool  # whether symbol versions, filters and audit modules mean anything
+
+        def main_names(self) -> tuple[str, ...]:
+            """The names under which the program counts as loaded."""
 
         def is_loader(self, name: str) -> bool:
             """Whether `name` is the loader itself, which needs no file."""
@@ -20,20 +28,34 @@ if TYPE_CHECKING:
         def known_names(self, item: LoadedObject, asked: str) -> Iterator[str]:
             """The names under which `item`, found for the name `asked`, counts as already loaded from now on."""
 
+        def expand(self, text: str, owner: LoadedObject) -> str:
+            """`text` of the dynamic section of `owner`, with its tokens replaced."""
+
+        def parents_of_preload(self) -> tuple[LoadedObject, ...]:
+            """Whose RPATH counts for a name of LD_PRELOAD or of the preload file."""
+
         def candidates(self, name: str, chain: tuple[LoadedObject, ...]) -> Iterator[Candidate]:
-            """Where to look for `name`, best first; `chain` is requester, its parent, ... main."""
+            """Where to look for `name`, best first; `chain` is requester, its parent, ... main, or empty."""
+
+        def is_default(self, folder: str) -> bool:
+            """Whether `folder` is searched for every object, whatever the files say."""
+
+        def verdict(self, elf: ElfFile) -> str:
+            """What the loader makes of a file that it has opened: see `loader.verdict`."""
+
+        def damaged(self, head: bytes, error: ElfError) -> str:
+            """The same for a file that is no whole ELF file; `head` is its beginning."""
 
         def skips(self, outcome: str) -> bool:
             """Whether the search goes on after a candidate with this outcome."""
 
 
-# The vDSO's names (vdso(7)): the kernel maps it, it is nobody's file.
-VDSO = frozenset(("linux-vdso.so.1", "linux-gate.so.1", "linux-vdso32.so.1", "linux-vdso64.so.1"))
-
-
 @value
 class Candidate:
-    """A path string to open, and the rule that leads there; `source` is "cache", "file" or ""."""
+    """A path string to open, and the rule that leads there, the same for all of one list of directories.
+
+    `source` is "cache", "file" (a path file of musl) or "".
+    """
 
     path: str
     rule: str

@@ -11,7 +11,7 @@ import os
 from needed.errors import OutputError, ReadError
 from needed.output.atomic import unwritable, write_all
 from needed.root import encode_path
-from needed.rootfs import Directory, File, Symlink
+from needed.rootfs import Directory, File, HardLink, Symlink
 from needed.source.spool import TEMPORARY
 
 TYPE_CHECKING = False
@@ -48,6 +48,8 @@ def _write_tree(rootfs: Rootfs, top: bytes) -> None:
         match entry:
             case File():
                 _write_file(path, entry, place)
+            case HardLink():
+                os.link(top + encode_path(entry.target), place)
             case Symlink():
                 os.symlink(encode_path(entry.target), place)
             case Directory():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from needed.rootfs import Directory, File, Symlink
+from needed.rootfs import Directory, File, HardLink, Symlink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ def render_files(rootfs: Rootfs) -> Iterator[str]:
         match entry:
             case File():
                 yield f"{entry.size:>12,}  {path}  ({why})"
+            case HardLink():
+                yield f"{'hard link':>12}  {path} = {entry.target}  ({why})"
             case Symlink():
                 yield f"{'link':>12}  {path} -> {entry.target}  ({why})"
             case Directory():
@@ -46,6 +48,8 @@ def files_object(rootfs: Rootfs) -> list[dict[str, object]]:
         match entry:
             case File():
                 item |= {"size": entry.size, "mode": f"{entry.mode:04o}"}
+            case HardLink():
+                item |= {"kind": "hard link", "target": entry.target}
             case Symlink():
                 item |= {"target": entry.target}
             case Directory():

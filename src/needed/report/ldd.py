@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from needed.report.text import printable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from needed.closure import LoadList, Need
+    from needed.loader.binding import Bindings
 
 
 def render_ldd(load_list: LoadList) -> Iterator[str]:
@@ -51,8 +54,63 @@ def render_tree(load_list: LoadList) -> Iterator[str]:
             stack += [(child, indent + ("    " if end else "│   ")) for child in reversed(children)]
 
 
-def ldd_object(load_list: LoadList) -> dict[str, object]:
-    """The load list for `--json`: objects in load order, needs with every place searched."""
+def render_explanation(load_list: LoadList, name: str) -> Iterator[str]:
+    """Every place searched for `name` (a name that is asked for, or a path that is loaded), in order, with the rule."""
+    first: dict[str, str] = {}
+    for need in load_list.needs:
+        if name in (need.name, need.path):
+            yield f"{need.name}, needed by {need.needed_by}:"
+            if need.via == "already loaded":
+                asked = first.get(need.path or "")
+                yield f"  {need.path}: already loaded" + (f", asked for by {asked}" if asked else "")
+            for attempt in need.attempts:
+                yield f"  {attempt.path}: {attempt.outcome} ({attempt.rule})"
+            if need.path is None:
+                yield "  not found" + " (optional)" * need.optional
+            elif need.attempts and need.attempts[-1].path != need.path:
+                yield f"  that file is already loaded as {need.path}"
+        if need.path is not None:
+            first.setdefault(need.path, need.needed_by)
+
+
+def render_versions(load_list: LoadList, program: str) -> Iterator[str]:
+    """What `ldd` says of versions, before all else; `program` is the name that it was given."""
+
+    def shown(path: str) -> str:
+        return printable(program if path == load_list.path else path)
+
+    for item in load_list.version_problems:
+        what = f"{'weak ' * (item.kind == 'weak')}version `{printable(item.version)}' not found"
+        if item.kind == "unversioned":
+            what = "no version information available"
+        yield f"{printable(program)}: {shown(item.path)}: {what} (required by {shown(item.needed_by)})"
+
+
+def render_findings(bindings: Bindings, program: str) -> Iterator[str]:
+    """The lines that `ldd -r` has after the libraries; `program` is the name that it was given."""
+    for item in bindings.findings:
+        path = printable(program if item.object == bindings.program else item.object)
+        if bindings.musl:
+            yield f"Error relocating {path}: {printable(item.message)}"
+        elif item.kind == "undefined":
+            yield f"{printable(item.message)}\t({path})"
+        else:
+            yield f"{printable(program)}: {printable(item.message)}" if item.kind == "resized" else item.message
+
+
+def ldd_object(load_list: LoadList, bindings: Bindings | None = None) -> dict[str, object]:
+    """The load list for `--json`: objects in load order, needs with every place searched; with `bindings` the undefined
+    symbols, each as often as a look-up fails."""
+    described = _described(load_list)
+    if bindings is not None:
+        described["undefined"] = [
+            {"symbol": item.symbol, "version": item.version, "file": item.file, "object": item.object}
+            for item in bindings.undefined
+        ]
+    return described
+
+
+def _described(load_list: LoadList) -> dict[str, object]:
     return {
         "program": load_list.path,
         "machine": load_list.machine.name,
@@ -71,4 +129,9 @@ def ldd_object(load_list: LoadList) -> dict[str, object]:
             for need in load_list.needs
         ],
         "missing": [need.name for need in load_list.missing],
+        "audit": list(load_list.audit),
+        "version_problems": [
+            {"version": item.version, "path": item.path, "needed_by": item.needed_by, "kind": item.kind}
+            for item in load_list.version_problems
+        ],
     }

@@ -1,0 +1,92 @@
+"""`needed why`: the chain of reasons that a path is in an image for."""
+
+from __future__ import annotations
+
+import sys
+
+from needed.cli.console import write
+from needed.cli.paths import absolute
+from needed.cli.roots import open_root_option
+from needed.errors import UsageError
+from needed.report.text import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from needed.rootfs import Rootfs
+
+_EPILOG = """\
+exit status: 0, or 1 if nothing asks for PATH.
+
+examples:
+  needed why /lib/x86_64-linux-gnu/libtinfo.so.6 --for bash
+  needed why libz.so.1 --for git --root /srv/debian-arm64
+  needed why /usr/bin/env --in docker-archive:app.tar
+"""
+
+
+def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from argparse import RawDescriptionHelpFormatter
+
+    parser = verbs.add_parser(
+        "why",
+        help="print the chain of reasons that a file goes in for",
+        description="Prints why a file goes into the image of a program, or is in an image that needed built.",
+        epilog=_EPILOG,
+        formatter_class=RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    option = parser.add_argument
+    option("path", metavar="PATH", help="a path, or the name of a library")
+    option("--for", dest="programs", action="append", default=[], metavar="PROGRAM", help="may be given again")
+    option("--root", default="/", metavar="ROOT", help="the directory or image to take it from (default /)")
+    option("--in", dest="image", metavar="IMAGE", help="an image that needed built, which knows what was asked for")
+    option("--all", action="store_true", help="every chain, not the shortest only")
+    option("--json", action="store_true", help="an object with all chains")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from needed.explain import find_chains, find_entry
+    from needed.report.explain import chains_object, render_chains, render_folder
+
+    if bool(arguments.programs) == bool(arguments.image):
+        raise UsageError(
+            "name the programs that the file may be there for, or the image that it is in",
+            hints=[f"needed why {arguments.path} {way}" for way in ("--for PROGRAM", "--in docker-archive:FILE")],
+        )
+    rootfs = _rootfs(arguments)
+    path = find_entry(rootfs, arguments.path)
+    chains = list(find_chains(rootfs, path)) if path else []
+    if arguments.json:
+        import json
+
+        write(json.dumps(chains_object(path or arguments.path, chains), indent=2))
+    elif path is None:
+        of = arguments.image or ", ".join(arguments.programs)
+        write(printable(f"{arguments.path}: nothing that {of} asks for leads to it"))
+    else:
+        lines = render_chains(path, chains, everything=arguments.all) if chains else render_folder(path, rootfs)
+        for line in lines:
+            write(printable(line))
+    sys.stdout.flush()
+    return 0 if path else 1
+
+
+def _rootfs(arguments: argparse.Namespace) -> Rootfs:
+    from needed.image.root import ImageRoot
+    from needed.loader import Settings
+    from needed.pipeline import plan, plan_of_image
+
+    if arguments.image:
+        image = open_root_option(arguments.image)
+        if not isinstance(image, ImageRoot):
+            raise UsageError(
+                f"{arguments.image}: is a directory, which does not know what was asked for",
+                hints=[f"name the program: --for PROGRAM --root {arguments.image}"],
+            )
+        return plan_of_image(image, arguments.image).rootfs
+    here = arguments.root == "/"
+    programs = [absolute(one) if here and "/" in one else one for one in arguments.programs]
+    return plan(open_root_option(arguments.root), programs, settings=Settings(preload_file=False)).rootfs

@@ -1,0 +1,248 @@
+"""Will a program start over there? A program laid over another root and resolved in it; what is wrong, in plain words.
+
+Decides for a newcomer: each Finding says what the program asks for, what the other root has instead, and what would
+make it work. Looks at files only: processors, kernels and what a program opens while it runs are not its business.
+"""
+
+from __future__ import annotations
+
+from needed.errors import ScriptError, SourceError
+from needed.loader import Resolver
+from needed.loader.settings import DEFAULTS
+from needed.root import OverlayRoot, RootPath, Walker
+from needed.value import value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from needed.closure import LoadList, Need, VersionProblem
+    from needed.elf import Machine
+    from needed.loader import Settings
+    from needed.root import Found, Root
+
+# What one processor and kernel can run beside its own: the 32-bit halves of 64-bit machines.
+_ALSO_RUNS = {"x86-64": ("x32", "i386"), "arm64": ("armhf", "armel", "arm"), "mips64el": ("mipsel",)}
+_LOADER_FOLDERS = ("/lib", "/lib64", "/lib32", "/libx32", "/usr/lib", "/usr/lib64")
+_LOADERS = ("ld-linux", "ld-musl-", "ld64.so.", "ld.so.1")
+ALONE: Mapping[str, str] = {}
+_SHELLS = ("/bin/sh", "/usr/bin/env", "/bin/busybox", "/sbin/init")
+
+
+@value
+class Finding:
+    """One reason why a program does not start. `kind` is "machine", "interpreter", "library" or "version"; `subject`
+    the name it is about; `hints` are each one way to make it work."""
+
+    kind: str
+    subject: str
+    message: str
+    hints: tuple[str, ...] = ()
+
+
+@value
+class PresentLoader:
+    """A dynamic loader of a root: its path, its machine, "glibc" or "musl", and glibc's release."""
+
+    path: str
+    machine: Machine
+    libc: str
+    version: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        version = ".".join(map(str, self.version))
+        return f"{self.libc}{' ' * bool(version)}{version} for {self.machine.name}"
+
+
+@value
+class Compatibility:
+    """The answer for one program: it starts if there is no finding. `linkage` as of `ElfFile`; `loaders` are those of
+    the other root."""
+
+    program: str
+    linkage: str
+    machine: str
+    findings: tuple[Finding, ...]
+    loaders: tuple[PresentLoader, ...]
+
+    @property
+    def starts(self) -> bool:
+        return not self.findings
+
+
+def check_program(
+    source: Root, program: str, target: Root, travels: Mapping[str, str] = ALONE, settings: Settings = DEFAULTS
+) -> Compatibility:
+    """Whether `program` of `source` starts in `target`, under the same path, with the files of `travels` (path over
+    there to path in `source`) laid beside it. Raises SourceError for what is no program, ReadError."""
+    home = Resolver(source, settings)
+    path = home.find_program(program)
+    laid = {path: path, **travels}
+    walker = Walker(target)
+    files: dict[RootPath, tuple[Root, Found]] = {}
+    for place, origin in laid.items():
+        found = home.walker.find(origin)
+        if found is None or found.entry.kind != "file":
+            raise SourceError(f"{origin}: no such file", hints=["check the path, or name another tree with --root"])
+        files[_destination(walker, place)] = (source, found)
+    overlay = OverlayRoot(target, files)
+    there = Resolver(overlay, settings)
+    loaders = find_loaders(target)
+    try:
+        # A script's interpreters are the other root's own programs: what they load counts as well.
+        programs = there.resolve([path]).programs
+    except ScriptError as error:
+        missing = f"it is a script, and its interpreter is not here: {error.message}"
+        finding = Finding("interpreter", error.interpreter, missing, (f"install {error.interpreter} there",))
+        return Compatibility(path, "script", "", (finding,), loaders)
+    findings: list[Finding] = []
+    for one in programs:
+        findings += _findings(one, there, loaders, target)
+    first = programs[0]
+    return Compatibility(path, first.program.elf.linkage, first.machine.name, tuple(findings), loaders)
+
+
+def find_loaders(root: Root) -> tuple[PresentLoader, ...]:
+    """The dynamic loaders in the usual folders of `root`, each file once."""
+    resolver = Resolver(root)
+    found: dict[str, PresentLoader] = {}
+    folders = [folder for folder in map(resolver.walker.find, _LOADER_FOLDERS) if folder]
+    for folder in folders:
+        if folder.entry.kind != "directory":
+            continue
+        names = [name for name in root.names(folder.path) if name.startswith(_LOADERS)]
+        for name in names:
+            item = resolver.read_object(f"{folder.path.rstrip('/')}/{name}")
+            if item is None or item.found.path in found:
+                continue
+            libc = "musl" if name.startswith("ld-musl-") else "glibc"
+            version = resolver.builtin(item).version if libc == "glibc" else ()
+            found[item.found.path] = PresentLoader(item.path, item.elf.machine, libc, version)
+    return tuple(found.values())
+
+
+def _findings(
+    program: LoadList, there: Resolver, loaders: tuple[PresentLoader, ...], target: Root
+) -> Iterator[Finding]:
+    machines = dict.fromkeys(loader.machine.name for loader in loaders) or _machines(there, program.path)
+    runs = [*machines, *(name for machine in machines for name in _ALSO_RUNS.get(machine, ()))]
+    name = program.machine.name
+    if machines and name not in runs:
+        platform = (program.machine.platform or "").removeprefix("linux/")
+        hints = [f"take or compile the program for {next(iter(machines))}"]
+        if platform:
+            hints.append(f"or take a system for {name}: docker run --platform linux/{platform}")
+        yield Finding("machine", name, f"it is for {name}, and this system is for {', '.join(machines)}", tuple(hints))
+        return
+    if program.missing_interpreter is not None:
+        yield _no_interpreter(program, program.missing_interpreter, loaders)
+        return
+    unindexed = there.found_by_ldconfig(program)
+    for need in program.missing:
+        yield _no_library(need, unindexed.get(need.name), target, there)
+    by_asker: dict[tuple[str, str], list[VersionProblem]] = {}
+    for problem in program.unmet_versions:
+        by_asker.setdefault((problem.path, problem.needed_by), []).append(problem)
+    for problems in by_asker.values():
+        yield _no_version(problems, program)
+
+
+def _no_interpreter(program: LoadList, wanted: str, loaders: tuple[PresentLoader, ...]) -> Finding:
+    libc = "musl" if wanted.rpartition("/")[2].startswith("ld-musl-") else "glibc"
+    same = [loader for loader in loaders if loader.libc == libc and loader.machine.name == program.machine.name]
+    other = [loader for loader in loaders if loader.libc != libc]
+    carry = f"or take it with all that it needs: needed build {program.path}"
+    rest = 'Starting it says "not found", although the file is there.'
+    asks = f"it is linked against {libc} and asks for {wanted}"
+    if same:
+        hints = (f"make it a link there: ln -s {same[0].path} {wanted}", carry)
+        return Finding("interpreter", wanted, f"{asks}, and {libc} is at {same[0].path} here. {rest}", hints)
+    if other:
+        mine = other[0]
+        compiler = "musl-gcc, or zig cc -target …-linux-musl" if mine.libc == "musl" else "gcc, or zig cc"
+        ways = (
+            f"compile it for {mine.libc} ({compiler}), or statically: a static program starts on both",
+            f"or take a system with {libc}" + (": debian, ubuntu, distroless" if libc == "glibc" else ": alpine"),
+            carry,
+        )
+        what = "a musl system (Alpine is one)" if mine.libc == "musl" else "a glibc system"
+        return Finding("interpreter", wanted, f"{asks}, and this is {what}: it has {mine.path}. {rest}", ways)
+    if loaders:
+        message = f"{asks}, and the only loaders here are {', '.join(map(str, loaders))}. {rest}"
+        return Finding("interpreter", wanted, message, (f"install {libc} for {program.machine.name}", carry))
+    message = f"{asks}, and there is no dynamic loader here at all: only static programs start. {rest}"
+    return Finding("interpreter", wanted, message, ("compile it statically", carry))
+
+
+def _no_library(need: Need, unindexed: str | None, target: Root, there: Resolver) -> Finding:
+    bad = next((one for one in need.attempts if one.outcome.startswith(("not loadable", "wrong machine"))), None)
+    by = f"{need.name}, needed by {need.needed_by},"
+    if unindexed:
+        message = f"{by} is at {unindexed}, and not in the ld.so.cache, so the loader does not find it"
+        return Finding("library", need.name, message, ("run ldconfig there",))
+    if bad:
+        message = f"{by} is at {bad.path} and cannot be loaded: {bad.outcome.partition(': ')[2] or bad.outcome}"
+        return Finding("library", need.name, message, (f"install {need.name} for this machine there",))
+    searched = list(dict.fromkeys(one.path.rpartition("/")[0] or "/" for one in need.attempts))
+    near = _near(need.name, searched, target, there.walker)
+    message = f"{by} is in none of {', '.join(searched) or 'the places searched'}"
+    hints = [f"install the package that has {need.name} there"]
+    if near:
+        message += f"; {near} is there, which is another version"
+        hints = [f"compile the program against {near}, or {hints[0]}"]
+    return Finding("library", need.name, message, (*hints, "or take it along: needed build takes all that it needs"))
+
+
+def _near(name: str, folders: list[str], target: Root, walker: Walker) -> str:
+    """A library in `folders` whose name differs from `name` in what follows `.so` only."""
+    stem = name.partition(".so")[0] + ".so"
+    for folder in folders:
+        found = walker.find(folder)
+        if found is not None and found.entry.kind == "directory":
+            names = [one for one in target.names(found.path) if one.startswith(stem) and one != name]
+            versions = [one for one in names if one != stem]
+            if versions:
+                return min(versions, key=len)
+    return ""
+
+
+def _no_version(problems: list[VersionProblem], program: LoadList) -> Finding:
+    first = problems[0]
+    library = first.path.rpartition("/")[2]
+    asked = ", ".join(dict.fromkeys(problem.version for problem in problems))
+    provider = next((item for item in program.objects if item.path == first.path), None)
+    prefix = first.version.rpartition("_")[0]
+    known = [name for name in provider.elf.version_definitions if name.startswith(f"{prefix}_")] if provider else []
+    newest = max(known, key=_numbers, default="")
+    message = f"{first.needed_by} asks for {asked} of {library}, and {first.path} here"
+    message += f" ends at {newest}: it is older" if newest else " does not define it"
+    hints = ["compile it on a system as old as this one", "or take its own libraries along: needed build"]
+    if prefix == "GLIBC" and newest:
+        release = newest.removeprefix("GLIBC_")
+        hints.insert(1, f"or pin the release while compiling: zig cc -target …-linux-gnu.{release}")
+    return Finding("version", asked, message, tuple(hints))
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """To compare "GLIBC_2.4" with "GLIBC_2.34"; names that are no numbers come first."""
+    parts = version.rpartition("_")[2].split(".")
+    return tuple(int(part) if part.isascii() and part.isdigit() and len(part) < 9 else -1 for part in parts)
+
+
+def _machines(there: Resolver, program: str) -> dict[str, None]:
+    """The machine of a root without a loader, by a program that every system has."""
+    for path in _SHELLS:
+        item = there.read_object(path) if path != program else None
+        if item is not None:
+            return {item.elf.machine.name: None}
+    return {}
+
+
+def _destination(walker: Walker, path: str) -> RootPath:
+    """`path` with the links of its folders followed as far as they are there."""
+    parts = path.split("/")
+    for number in range(len(parts) - 1, 0, -1):
+        found = walker.find("/".join(parts[:number]) or "/")
+        if found is not None and found.entry.kind == "directory":
+            return RootPath("/".join((found.path.rstrip("/"), *parts[number:])))
+    return RootPath(path)

@@ -1,0 +1,63 @@
+"""What an image was asked to hold, in the one line of its config's history (config.md, `created_by`).
+
+Every engine and registry keeps that line, so an image can be explained where it ends up: its programs are resolved
+again, in the image itself. Paths are those inside the image; nothing of the machine that built it is in it.
+"""
+
+from __future__ import annotations
+
+from needed.value import value
+
+PREFIX = "needed build"
+
+
+@value
+class Request:
+    """`programs` and `additions` are paths in the image; `hwcaps` is the level asked for, "" for the baseline."""
+
+    programs: tuple[str, ...]
+    additions: tuple[str, ...] = ()
+    hwcaps: str = ""
+    preload: bool = False
+
+
+def render_request(request: Request) -> str:
+    """The line: a command that a shell could read."""
+    from shlex import quote
+
+    words = [*map(quote, request.programs)]
+    words += [f"--add {quote(path)}" for path in request.additions]
+    words += [f"--hwcaps {request.hwcaps}"] if request.hwcaps else []
+    words += ["--preload"] if request.preload else []
+    return " ".join((PREFIX, *words))
+
+
+def parse_request(line: str) -> Request | None:
+    """The Request in a line of history, None if it is not one of ours."""
+    import shlex
+
+    if line != PREFIX and not line.startswith(f"{PREFIX} "):
+        return None
+    try:
+        words = shlex.split(line)[2:]
+    except ValueError:
+        return None
+    programs: list[str] = []
+    additions: list[str] = []
+    hwcaps, preload = "", False
+    while words:
+        word = words.pop(0)
+        if word == "--preload":
+            preload = True
+        elif word in ("--add", "--hwcaps"):
+            if not words:
+                return None
+            if word == "--add":
+                additions.append(words.pop(0))
+            else:
+                hwcaps = words.pop(0)
+        elif word.startswith("/"):
+            programs.append(word)
+        else:
+            return None
+    return Request(tuple(programs), tuple(additions), hwcaps, preload)

@@ -1,0 +1,34 @@
+"""The walk on trees in memory: what the size or the shape of a tree must not do. The loaders' rules are in `cases/`."""
+
+from __future__ import annotations
+
+from needed.loader import resolve
+from needed.root import MemoryRoot
+from tests.loader.synthetic import shared_object
+
+LD = "/lib64/ld-linux-x86-64.so.2"
+
+
+def test_thousands_of_libraries_in_a_chain_need_no_recursion() -> None:
+    depth = 2000
+    tree: dict[str, bytes | str] = {
+        f"/lib/l{number}": shared_object(needed=(f"/lib/l{number + 1}",)) for number in range(depth)
+    }
+    tree[f"/lib/l{depth}"] = shared_object()
+    tree[LD] = shared_object(soname="ld-linux-x86-64.so.2")
+    tree["/prog"] = shared_object(needed=("/lib/l0",), interpreter=LD)
+    mapped = resolve(MemoryRoot(tree), ["/prog"]).programs[0]
+    assert len(mapped.objects) == depth + 3
+    assert not mapped.missing
+
+
+def test_a_cycle_back_to_the_program_ends() -> None:
+    tree: dict[str, bytes | str] = {
+        "/lib/main": shared_object(needed=("libb.so",), interpreter=LD),
+        "/lib/libb.so": shared_object(needed=("main", "libc.so")),
+        "/lib/libc.so": shared_object(needed=("libb.so",)),
+        LD: shared_object(soname="ld-linux-x86-64.so.2"),
+    }
+    mapped = resolve(MemoryRoot(tree), ["/lib/main"]).programs[0]
+    assert not mapped.missing
+    assert [item.path for item in mapped.objects] == ["/lib/main", "/lib/libb.so", "/lib/main", "/lib/libc.so", LD]
