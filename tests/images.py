@@ -124,7 +124,7 @@ class Layout:
         written: Callable[[bytes], bytes] = bytes,
     ) -> dict[str, Any]:
         """The descriptor of an image with these layers; `written` changes the bytes of the manifest."""
-        packed = [gzip.compress(item, 1) if compression == "+gzip" else item for item in tars]
+        packed = [gzip.compress(item, 1, mtime=0) if compression == "+gzip" else item for item in tars]
         document: dict[str, Any] = {
             "os": "linux",
             "architecture": "amd64",

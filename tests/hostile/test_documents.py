@@ -111,6 +111,7 @@ def test_o03_a_type_that_is_not_the_descriptors_is_refused(made: Layout, refused
         lambda old: old[:-1] + b',"layers":[]}',
         lambda old: old[:-1] + b',"Layers":[]}',
         lambda old: old[:-1] + b',"CONFIG":{}}',
+        lambda old: old[:-1] + ',"layer\u017f":[]}'.encode(),
         lambda old: old.replace(b'"size"', b'"Size":1,"size"', 1),
         lambda old: old.replace(b'"digest"', b'"digest":"x","digest"', 1),
         lambda old: old[:-1] + b',"annotations":{"a":"1","a":"2"}}',

@@ -178,3 +178,9 @@ def test_t38_unusual_metadata_is_held(opened: Open, entry: bytes) -> None:
 @pytest.mark.parametrize("kind", [b"Z", b"7", b"S", b"V", b"M", b"D", b"N", b"X", b"\xff"], ids=numbered("T39"))
 def test_t39_an_unknown_type_is_refused(refused: Refuse, kind: bytes) -> None:
     assert "sparse" in (message := refused([raw(kind=kind)])) or "unknown type" in message
+
+
+def test_t26_a_directory_that_is_replaced_is_not_written_to_any_more(opened: Open) -> None:
+    found = opened([F("d/f"), S("s", "d"), F("s/g"), S("s", "e"), F("s/h"), F("d/i"), S("d", "e"), F("d/j")])
+    assert found == {"/d": "symlink -> e", "/s": "symlink -> e", "/e": "directory 0755", "/e/h": "file 0644 ",
+                     "/e/j": "file 0644 "}  # fmt: skip

@@ -22,6 +22,11 @@ LOWER, UPPER = tar(F("f", "low"), F("g", "low")), tar(F("f", "up"), F(".wh.g"))
 EMPTY = tar()
 
 
+def packed(content: bytes) -> bytes:
+    """The same bytes at any time of day."""
+    return gzip.compress(content, mtime=0)
+
+
 def config_of(*layers: bytes) -> bytes:
     rootfs = {"type": "layers", "diff_ids": [digest(layer) for layer in layers]}
     return json.dumps({"os": "linux", "architecture": "amd64", "config": {"Cmd": ["x"]}, "rootfs": rootfs}).encode()
@@ -53,7 +58,7 @@ def podman_4() -> bytes:
 
 def docker_25(*, compressed: bool = False) -> bytes:
     config = config_of(LOWER, UPPER, LOWER)
-    blobs = [gzip.compress(layer, mtime=0) if compressed else layer for layer in (LOWER, UPPER)]
+    blobs = [packed(layer) if compressed else layer for layer in (LOWER, UPPER)]
     names = [f"blobs/sha256/{digest(blob)[7:]}" for blob in (*blobs, blobs[0], config)]
     image = {"Config": names[3], "RepoTags": ["name:1"], "Layers": names[:3], "LayerSources": {"x": {"size": 1}}}
     return tar(F(names[0], blobs[0]), F(names[1], blobs[1]), F(names[3], config), manifest(image))
@@ -75,10 +80,10 @@ def opened(folder: Path, content: bytes, name: str = "") -> ImageRoot:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("packed", [False, True])
-def test_each_shape_is_read(tmp_path: Path, shape: str, packed: bool) -> None:
+@pytest.mark.parametrize("whole", [False, True])
+def test_each_shape_is_read(tmp_path: Path, shape: str, whole: bool) -> None:
     for name in ("", ":name:1", ":docker.io/library/name:1"):
-        root = opened(tmp_path, gzip.compress(SHAPES[shape]) if packed else SHAPES[shape], name)
+        root = opened(tmp_path, packed(SHAPES[shape]) if whole else SHAPES[shape], name)
         assert root.names(RootPath("/")) == ("f", "g")
         assert root.open(RootPath("/f")).read_at(0, 9) == b"low" and root.config and root.config.cmd == ("x",)
 
@@ -87,7 +92,7 @@ def test_each_shape_is_read(tmp_path: Path, shape: str, packed: bool) -> None:
 def test_a_changed_layer_is_refused(tmp_path: Path, shape: str) -> None:
     with pytest.raises(needed.ImageError, match="was promised"):
         opened(tmp_path, SHAPES[shape].replace(LOWER, LOWER.replace(b"low", b"LOW")).replace(
-            gzip.compress(UPPER, mtime=0), gzip.compress(tar(F("f", "up"), F(".wh.f")), mtime=0))
+            packed(UPPER), packed(tar(F("f", "up"), F(".wh.f"))))
         )  # fmt: skip
 
 

@@ -63,10 +63,11 @@ class _Tree:
     def __init__(self, limits: Limits) -> None:
         self.top = Node("directory", 0o755, 1)
         self._limits, self._count, self._label = limits, 1, ""
+        self._last: tuple[str, Node] | None = None  # most entries stand in the directory of the entry before
 
     def apply(self, layer: IndexedLayer) -> None:
         """Take everything of `layer` over; its list of members is empty afterwards, to spare the memory."""
-        self._label = layer.label
+        self._label, self._last = layer.label, None
         self._apply_whiteouts(layer.members)
         layer.members.reverse()
         while layer.members:
@@ -107,8 +108,14 @@ class _Tree:
             return
         if member.kind == "link":
             node = self._linked(member)
-        directory = self._directory(above, make=True)
-        assert directory is not None and directory.children is not None
+        if self._last is not None and self._last[0] == above:
+            directory = self._last[1]
+        else:
+            found = self._directory(above, make=True)
+            assert found is not None
+            directory = found
+            self._last = (above, directory)
+        assert directory.children is not None
         there = directory.children.get(name)
         if member.kind == "directory" and there is not None and there.children is not None:
             there.mode, there.modified = member.mode, member.modified
@@ -119,6 +126,8 @@ class _Tree:
             node.target = member.target
             node.content = content if member.kind == "file" else None
         directory.children[name] = node
+        if there is not None:  # the path may now lead elsewhere; a new name changes no path that led somewhere
+            self._last = None
 
     def _linked(self, member: Member) -> Node:
         """What the hard link is one more name of."""
@@ -159,7 +168,8 @@ class _Tree:
                     return None
                 node = children[name] = self._node("directory", 0o755)
             above.append(node)
-            length.append(length[-1] + 1 + len(name.encode("utf-8", "surrogateescape")))
+            size = len(name) if name.isascii() else len(name.encode("utf-8", "surrogateescape"))
+            length.append(length[-1] + 1 + size)
             if length[-1] > self._limits.path:
                 self._refuse(f"has an entry whose path, without symlinks, is too long: {_shown(path)}")
         return above[-1]

@@ -158,6 +158,8 @@ class _Reader:
             self._refuse(f"is no tar, or damaged: the header at byte {start} has a wrong checksum")
         if header[257:265] not in (_POSIX, _GNU):
             self._refuse(f"the header at byte {start} is neither ustar's nor GNU's")
+        if header[257:265] == _GNU and header[345]:  # times in dumps of GNU tar, a prefix to tarfile and to old Go
+            self._refuse(f"the header at byte {start} has fields that readers of GNU's format understand differently")
         return header
 
     def _end(self) -> None:
@@ -224,7 +226,7 @@ class _Reader:
             records = records | own | self._long
             self._own, self._long = None, {}
         raw = records.get(b"path") or _text(header[:100])
-        if not records.get(b"path") and header[257:265] == _POSIX and header[345]:
+        if not records.get(b"path") and header[345]:
             raw = _text(header[345:500]) + b"/" + raw
         name = self._name(raw)
         if kind != "directory" and (not name or (kind == "file" and raw.endswith(b"/"))):

@@ -73,7 +73,7 @@ class Document:
 
     def _get(self, key: str) -> object:
         for other in self._fields:
-            if other != key and other.lower() == key.lower():
+            if other != key and other.casefold() == key.casefold():  # Go folds more than ASCII, too
                 self.refuse(f"{other[:60]!a} stands where readers may take it for {key!r}")
         return self._fields.get(key)
 
