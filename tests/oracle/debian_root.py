@@ -123,10 +123,10 @@ def _unpack(architecture: str, packages: list[Path], root: Path) -> None:
         (root / name).symlink_to(f"usr/{name}")
     for package in packages:
         # dpkg-deb -x would put a directory in the place of the symlinks above.
-        tar = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE)
         unpack = ["tar", "--extract", "--keep-directory-symlink", "--no-same-owner", "--directory", str(root)]
-        subprocess.run(unpack, stdin=tar.stdout, check=True)
-        if tar.wait() != 0:
+        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE) as tar:
+            subprocess.run(unpack, stdin=tar.stdout, check=True)
+        if tar.returncode != 0:
             raise subprocess.CalledProcessError(tar.returncode, tar.args)
         package.unlink()
 
