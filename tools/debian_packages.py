@@ -37,6 +37,7 @@ PACKAGES = {
     "qemu-user-static": "qemu-s390x-static",
     "runc": "runc",
     "skopeo": "skopeo",
+    "strace": "strace",
     "uidmap": "newuidmap",
     "umoci": "umoci",
     "util-linux": "setpriv",

@@ -172,3 +172,14 @@ def test_podman_runs_what_docker_runs(needed: Needed, docker: Docker, podman: Po
     docker("load", "-i", tmp_path / "both.tar")
     # Not of /, where each engine makes folders of its own.
     assert podman.run("both", "ls", "/bin") == docker("run", "--rm", "both", "ls", "/bin")
+
+
+def test_podman_and_docker_run_zstd(needed: Needed, docker: Docker, podman: Podman, tmp_path: Path) -> None:
+    needed("build", "/bin/bash", "/bin/ls", "-t", "zstd", "--compression", "zstd:19")
+    archive = tmp_path / "zstd.tar"
+    media_types = run("skopeo", "inspect", "--raw", f"oci-archive:{archive}")
+    assert "application/vnd.oci.image.layer.v1.tar+zstd" in media_types
+    podman("load", "-i", archive)
+    docker("load", "-i", archive)
+    expected = "bash\nls\n"
+    assert podman.run("zstd", "ls", "/bin") == docker("run", "--rm", "zstd", "ls", "/bin") == expected

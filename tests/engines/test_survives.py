@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -112,3 +115,78 @@ def test_no_killed_run_leaves_a_temporary_name(tmp_path: Path) -> None:
         process.terminate()
         assert process.wait() in (0, 143, -15)
     assert {path.name for path in tmp_path.iterdir()} <= {"a.tar"}
+
+
+SYNC = re.compile(r"(fsync|syncfs)\(\d+<(.*?)>")
+RENAME = re.compile(r"rename\w*\(.*\"(?P<name>[^\"]*)\"(, \w+)?\) = 0")
+
+
+def syncs_and_names(tmp_path: Path, destination: str) -> list[str]:
+    """What `needed build` says to the disk, in order: "sync NAME", "syncfs", "name NAME". "?" is a file without one."""
+    log = tmp_path / "strace"
+    calls = "trace=fsync,fdatasync,syncfs,rename,renameat,renameat2"
+    command = [NEEDED, "build", "bash", "ls", "-q", "--no-cache", "-o", destination]
+    subprocess.run(["strace", "-f", "-y", "-e", calls, "-o", log, *command], check=True, capture_output=True)
+    said, under_way = [], 0
+    for line in log.read_text().splitlines():
+        under_way += ("sync(" in line and "<unfinished" in line) - ("sync resumed>" in line)
+        if found := SYNC.search(line):
+            path = found[2].removesuffix(" (deleted)")
+            name = "?" if Path(path).name.startswith("#") else Path(path).name
+            said.append("syncfs" if found[1] == "syncfs" else f"sync {name}")
+        elif found := RENAME.search(line):
+            assert under_way == 0
+            said.append(f"name {Path(found['name']).name}")
+    return said
+
+
+def test_what_gets_a_name_is_on_the_disk_first_and_the_name_after_it(tmp_path: Path) -> None:
+    layout = syncs_and_names(tmp_path, f"oci:{tmp_path}/layout")
+    blobs = [line.removeprefix("name ") for line in layout if re.fullmatch("name [0-9a-f]{64}", line)]
+    assert len(blobs) == 3
+    assert layout[:4] == ["sync ?"] * 4
+    assert layout[4:8] == [*(f"name {blob}" for blob in blobs), "name oci-layout"]
+    assert sorted(layout[8:11]) == ["sync blobs", "sync layout", "sync sha256"]
+    assert layout[11:] == ["sync ?", "name index.json", "sync layout"]
+    archive = syncs_and_names(tmp_path, f"docker-archive:{tmp_path}/a.tar")
+    assert archive == ["sync ?", "name a.tar", f"sync {tmp_path.name}"]
+    assert syncs_and_names(tmp_path, f"dir:{tmp_path}/tree") == ["syncfs", "name tree", f"sync {tmp_path.name}"]
+
+
+@pytest.mark.parametrize("destination", ["docker-archive:{}/a.tar", "oci:{}/layout", "tar:{}/a.tar", "dir:{}/tree"])
+def test_ctrl_c_ends_with_130_and_leaves_nothing_under_the_final_name(tmp_path: Path, destination: str) -> None:
+    large = tmp_path / "large"
+    large.write_bytes(random.Random(3).randbytes(64 << 20))
+    out = tmp_path / "out"
+    out.mkdir()
+    command = [NEEDED, "build", "--empty", "--no-cache", "--add", f"{large}:/large", "-o", destination.format(out)]
+    command += ["--compression", "gzip:12"]  # seconds of work, so that the signal comes in the middle of it
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    opened = f"/proc/{process.pid}/fd"
+    while not any(os.path.realpath(f"{opened}/{number}") == str(large) for number in os.listdir(opened)):
+        assert process.poll() is None, "it ended before it could be interrupted"
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout, stderr) == (130, b"", b"")
+    assert list(out.iterdir()) == []
+
+
+def test_ctrl_c_on_a_terminal_wipes_the_progress_away(tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    large.write_bytes(random.Random(3).randbytes(64 << 20))
+    command = [NEEDED, "build", "--empty", "--no-cache", "--add", f"{large}:/large", "--compression", "gzip:12"]
+    terminal, side = os.openpty()
+    process = subprocess.Popen([*command, "-o", f"docker-archive:{tmp_path}/a.tar"], stderr=side)
+    os.close(side)
+    shown = b""
+    while b"packing" not in shown:
+        shown += os.read(terminal, 1024)
+    process.send_signal(signal.SIGINT)
+    while process.poll() is None:
+        time.sleep(0.005)
+    shown += os.read(terminal, 65536)
+    os.close(terminal)
+    assert process.returncode == 130
+    assert shown.endswith(b"\r\x1b[K")
+    assert all(len(line) < 80 for line in shown.split(b"\r"))

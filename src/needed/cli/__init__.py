@@ -12,8 +12,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
+    from needed.cli.quick import Arguments
     from needed.errors import NeededError
 
 _VERBS = ("build", "ldd", "check", "why", "inspect", "completion")
@@ -55,9 +56,18 @@ def _run(words: list[str]) -> int:
 
         print(f"needed {__version__}")
         return 0
-    arguments = parser(words).parse_args([_as_utf8(word) for word in words] or ["--help"])
+    given = [_as_utf8(word) for word in words]
+    arguments: Any = _plain(given) or parser(given).parse_args(given or ["--help"])
     status: int = arguments.run(arguments)
     return status
+
+
+def _plain(words: list[str]) -> Arguments | None:
+    if not words or words[0] not in _VERBS:
+        return None
+    from needed.cli.quick import read_plain
+
+    return read_plain(_module(words[0]).add, words[1:])
 
 
 def _end_with(error: NeededError, *, as_json: bool) -> int:
@@ -98,6 +108,11 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
 
     class Parser(argparse.ArgumentParser):
         """argparse, whose errors are ours: a sentence, a hint, an object with --json."""
+
+        def __init__(self, **settings: Any) -> None:
+            if "\n" in (settings.get("epilog") or ""):  # laid out by hand
+                settings["formatter_class"] = argparse.RawDescriptionHelpFormatter
+            super().__init__(**settings)
 
         def error(self, message: str) -> NoReturn:
             from needed.errors import UsageError

@@ -40,14 +40,11 @@ examples:
 
 
 def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from argparse import RawDescriptionHelpFormatter
-
     parser = verbs.add_parser(
         "build",
         help="build an image of programs and what they need to start",
         description="Builds an image of the programs and what the dynamic loader needs to start them.",
         epilog=_EPILOG,
-        formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     option = parser.add_argument
@@ -135,11 +132,13 @@ def _write(
     cache = None if arguments.no_cache else _member_cache()
     packing = Packing(codec, None, progress, cache)
     store = SpoolStore(_folder(destinations[0]))
-    image = build_image(planned.rootfs, planned.platform, configuration, packing, store)
+    try:
+        image = build_image(planned.rootfs, planned.platform, configuration, packing, store)
+    finally:
+        if progress:
+            progress.clear()
     if cache:
         cache.close()
-    if progress:
-        progress.clear()
     written = [
         write_image(image, planned.rootfs, destination, reference, docker_host=docker_host(), stdout=sys.stdout.buffer)
         for destination in destinations
@@ -354,7 +353,8 @@ def _folder(destination: Destination) -> str:
 
 def _stop_on_signals() -> None:
     """End as from an exception, so that what was begun is removed."""
-    import signal
+    # `signal` is this with enums, and `enum` takes longer to import than a program to resolve.
+    import _signal as signal  # type: ignore[import-not-found]
 
     def stop(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)

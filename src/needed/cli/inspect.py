@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
 from needed.cli.paths import absolute
@@ -18,6 +17,8 @@ from needed.value import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
+
     from needed.elf import ElfFile
     from needed.elf.provenance import Provenance
     from needed.root import Entry, Root
@@ -51,7 +52,6 @@ def add(subparsers: Subparsers) -> None:
         description="Machine, linkage, C library, interpreter, needed libraries, search paths, language and more.",
         epilog=_EXAMPLES,
         allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("files", metavar="FILE", nargs="+", help="an ELF file; with --root a path inside it")
     parser.add_argument("--dynamic", action="store_true", help="print the dynamic section as readelf -d -W does")

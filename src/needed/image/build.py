@@ -184,9 +184,8 @@ def validate_image(image: Image) -> None:
 
 
 def _validate_layer(layer: Layer) -> None:
-    from hashlib import sha256
-
     from needed.image.codec import decompress
+    from needed.image.model import sha256
 
     outside, inside, size, tar_size = sha256(), sha256(), 0, 0
     for chunk in layer.blob.chunks():

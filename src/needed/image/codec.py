@@ -34,7 +34,7 @@ class Codec:
         """layer.md: the media type of a layer compressed so."""
         return LAYER_TYPE + {"none": "", "gzip": "+gzip", "zstd": "+zstd"}[self.name]
 
-    def compress(self, chunk: bytes | bytearray) -> bytes:
+    def compress(self, chunk: bytes | memoryview) -> bytes:
         """`chunk` as one whole member; the same bytes for the same version of the library."""
         if self.name == "gzip":
             import deflate

@@ -12,6 +12,8 @@ from needed.value import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from hashlib import _Hash
+
     Document = dict[str, object]
     Pairs = tuple[tuple[str, str], ...]
 
@@ -157,10 +159,17 @@ def canonical_json(item: object) -> bytes:
         ) from None
 
 
+def sha256(content: bytes | memoryview = b"") -> _Hash:
+    """`hashlib.sha256`, without what `hashlib` imports for other hashes."""
+    try:
+        from _hashlib import openssl_sha256
+    except ImportError:  # a Python without OpenSSL
+        from hashlib import sha256 as openssl_sha256
+    return openssl_sha256(content)
+
+
 def sha256_digest(content: bytes) -> str:
     """descriptor.md, Digests: "sha256:" and 64 hexadecimal digits."""
-    from hashlib import sha256
-
     return f"sha256:{sha256(content).hexdigest()}"
 
 
@@ -174,7 +183,9 @@ def _append(parts: list[str], item: object) -> None:
             parts.append(repr(item))
         case dict():
             parts.append("{")
-            for number, key in enumerate(sorted(item, key=_utf16)):
+            # ASCII sorts alike in both; the encoding is a module of its own to import.
+            keys = sorted(item) if all(map(str.isascii, item)) else sorted(item, key=_utf16)
+            for number, key in enumerate(keys):
                 parts += ("," if number else "", encode_basestring(key), ":")
                 _append(parts, item[key])
             parts.append("}")

@@ -7,7 +7,6 @@ is no cache, as it is none to the loader.
 
 from __future__ import annotations
 
-from functools import cmp_to_key
 from struct import Struct, error, pack, unpack_from
 
 from needed.value import value
@@ -228,13 +227,13 @@ def _last_boundary(one: bytes, other: bytes) -> int:
     return at
 
 
-_key = cmp_to_key(compare_names)
-
-
 def _order(entry: CacheEntry) -> tuple[object, ...]:
     """glibc's `compare` (elf/cache.c): names descending, then entries of glibc-hwcaps before the baseline, by name."""
+    from functools import cmp_to_key  # few roots need a cache, and it brings `collections`
+
     descending = bytes(255 - byte for byte in entry.hwcap.encode())
-    return _key(entry.name.encode("utf-8", "surrogateescape")), bool(entry.hwcap), descending
+    key = cmp_to_key(compare_names)
+    return key(entry.name.encode("utf-8", "surrogateescape")), bool(entry.hwcap), descending
 
 
 def _text(raw: bytes) -> str:

@@ -1,6 +1,7 @@
-"""`dir:DIR`: the tree of a Rootfs itself, made beside DIR and renamed there when it is whole.
+"""`dir:DIR`: the tree of a Rootfs itself, made beside DIR and renamed there when it is whole and on the disk.
 
-Modes are the Rootfs', whatever the umask; owner is whoever builds; times are those of the writing.
+A killed run can leave what it had made, `.needed-…` beside DIR: no directory can be made without a name. Modes are the
+Rootfs', whatever the umask; owner is whoever builds; times are those of the writing.
 """
 
 from __future__ import annotations
@@ -28,18 +29,32 @@ def write_directory(rootfs: Rootfs, directory: str) -> None:
     try:
         if os.path.lexists(target) and os.listdir(target):
             raise OSError(errno.ENOTEMPTY, "it is not empty")
-        os.mkdir(beside, 0o700)
+        above = os.open(os.path.dirname(target), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
+            os.mkdir(beside, 0o700)
             _write_tree(rootfs, beside.encode("utf-8", "surrogateescape"))
             os.chmod(beside, 0o755)  # noqa: S103  (what `/` has)
+            _sync_file_system(above)
             os.rename(beside, target)
+            os.fsync(above)
         except BaseException:
             _remove_tree(rootfs, beside.encode("utf-8", "surrogateescape"))
             raise
+        finally:
+            os.close(above)
     except OSError as error:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
             raise OutputError(f"{directory}: is not empty", hints=["name a new directory: dir:DIR"]) from None
         raise unwritable(directory, error, rootfs.size) from None
+
+
+def _sync_file_system(descriptor: int) -> None:
+    """syncfs(2), which Python does not offer: for 2,000 files a hundredth of the time of an fsync(2) of each."""
+    import ctypes
+
+    if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) == -1:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def _write_tree(rootfs: Rootfs, top: bytes) -> None:

@@ -14,11 +14,13 @@ import stat
 from needed.errors import OutputError
 from needed.image.model import INDEX_TYPE, canonical_json
 from needed.output.archive import OCI_LAYOUT, REF_NAME, named_manifest
-from needed.output.atomic import replace_file, unwritable
+from needed.output.atomic import replace_file, replace_files, sync_all, unwritable
 from needed.source.spool import TEMPORARY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from needed.image.build import Image
     from needed.image.model import Document
     from needed.image.reference import Reference
@@ -38,7 +40,6 @@ def write_oci_layout(image: Image, directory: str, tag: str = "latest", referenc
             _remove_leftovers(top)
             _write_blobs(top, image)
             _replace_tag(index, named_manifest(image, tag, reference).document(), tag)
-            _write_if_missing(top, "oci-layout", OCI_LAYOUT)
             replace_file(top, "index.json", (canonical_json(index),))
             os.fsync(top)
         finally:
@@ -49,8 +50,6 @@ def write_oci_layout(image: Image, directory: str, tag: str = "latest", referenc
 
 def _read_index(top: int, directory: str) -> Document:
     """The index that is there, or a new one. What is there must be ours to change: a layout, or nothing."""
-    import json
-
     names = {name for name in os.listdir(top) if not name.startswith(TEMPORARY)}
     if "oci-layout" not in names:
         if names - {"blobs"} or (names and not _is_begun(top)):
@@ -58,6 +57,8 @@ def _read_index(top: int, directory: str) -> Document:
                 f"{directory}: is not empty and not an OCI layout", hints=["name a new directory: oci:DIR:TAG"]
             )
         return _new_index()
+    import json  # a new layout does without: the import takes as long as the writing
+
     damaged = OutputError(f"{directory}: its oci-layout or index.json is damaged", hints=["name a new directory"])
     try:
         layout = json.loads(_read(top, "oci-layout"))
@@ -112,28 +113,32 @@ def _replace_tag(index: Document, entry: Document, tag: str) -> None:
 
 
 def _write_blobs(top: int, image: Image) -> None:
-    blobs = _make_folder(top, "blobs")
+    """All that the index needs, with names and on the disk: the blobs that are missing, the folders, `oci-layout`."""
+    blobs = _open_folder(top, "blobs")
     try:
-        folder = _make_folder(blobs, "sha256")
+        folder = _open_folder(blobs, "sha256")
+        try:
+            _remove_leftovers(folder)
+            replace_files(_missing(top, folder, image))
+            sync_all([folder, blobs, top])
+        finally:
+            os.close(folder)
     finally:
         os.close(blobs)
-    try:
-        _remove_leftovers(folder)
-        for descriptor, blob in image.blobs():
-            name = descriptor.digest.removeprefix("sha256:")
-            if not _has_size(folder, name, descriptor.size):
-                replace_file(folder, name, blob.chunks())
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
-def _make_folder(above: int, name: str) -> int:
-    try:
+def _missing(top: int, folder: int, image: Image) -> Iterator[tuple[int, str, Iterable[bytes]]]:
+    for descriptor, blob in image.blobs():
+        name = descriptor.digest.removeprefix("sha256:")
+        if not _has_size(folder, name, descriptor.size):
+            yield folder, name, blob.chunks()
+    if not _is_there(top, "oci-layout"):
+        yield top, "oci-layout", (OCI_LAYOUT,)
+
+
+def _open_folder(above: int, name: str) -> int:
+    if not _is_there(above, name):
         os.mkdir(name, dir_fd=above)
-        os.fsync(above)
-    except FileExistsError:
-        pass
     return os.open(name, _FOLDER, dir_fd=above)
 
 
@@ -147,11 +152,12 @@ def _has_size(folder: int, name: str, size: int) -> bool:
     return stat.S_ISREG(status.st_mode) and status.st_size == size
 
 
-def _write_if_missing(top: int, name: str, content: bytes) -> None:
+def _is_there(folder: int, name: str) -> bool:
     try:
-        os.stat(name, dir_fd=top)
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
-        replace_file(top, name, (content,))
+        return False
+    return True
 
 
 def _read(top: int, name: str) -> bytes:
