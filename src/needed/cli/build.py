@@ -143,42 +143,55 @@ def _write(
         write_image(image, planned.rootfs, destination, reference, docker_host=docker_host(), stdout=sys.stdout.buffer)
         for destination in destinations
     ]
-    pairs = zip(destinations, written, strict=True)
-    lines = [f"{(place.reference or reference).name}@{item.digest}" for place, item in pairs]
-    _report(arguments, image, reference, [item.name for item in written], lines)
+    pairs = [
+        (item.name, f"{(place.reference or reference).name}@{item.digest}")
+        for place, item in zip(destinations, written, strict=True)
+    ]
+    _report(arguments, planned, image, str(reference), pairs)
     return 0
 
 
 def _report(
-    arguments: argparse.Namespace, image: Image, reference: Reference, places: list[str], lines: list[str]
+    arguments: argparse.Namespace, planned: Plan, image: Image, name: str, written: list[tuple[str, str]]
 ) -> None:
-    from needed.report.build import image_object, render_summary
+    """`written` are destinations with what is there now, as NAME@DIGEST."""
+    from needed.report.build import image_object, notes_object, render_summary
 
-    to_stdout = any(place.endswith(":-") for place in places)
+    to_stdout = any(place.endswith(":-") for place, _ in written)
     if not arguments.quiet and not arguments.json:
-        for line in render_summary(image, str(reference), places):
+        _show_notes(planned)
+        for line in render_summary(image, name, [place for place, _ in written]):
             write(printable(line), sys.stderr)
     if arguments.json:
         import json
 
-        pairs = [{"destination": place, "name": line} for place, line in zip(places, lines, strict=True)]
-        found = image_object(image, str(reference), pairs)
-        write(json.dumps(found, indent=2), sys.stderr if to_stdout else sys.stdout)
+        found = image_object(image, name, [{"destination": place, "name": line} for place, line in written])
+        text = json.dumps(found | {"notes": notes_object(planned.notes)}, indent=2)
+        write(text, sys.stderr if to_stdout else sys.stdout)
     elif not to_stdout:
-        for line in dict.fromkeys(lines):
+        for line in dict.fromkeys(line for _, line in written):
             write(line)
 
 
 def _show_plan(planned: Plan, *, as_json: bool) -> None:
-    from needed.report.build import files_object, render_files
+    from needed.report.build import files_object, notes_object, render_files
 
     if as_json:
         import json
 
-        write(json.dumps({"platform": str(planned.platform), "files": files_object(planned.rootfs)}, indent=2))
+        found = {"platform": str(planned.platform), "files": files_object(planned.rootfs)}
+        write(json.dumps(found | {"notes": notes_object(planned.notes)}, indent=2))
         return
     for line in render_files(planned.rootfs):
         write(printable(line))
+    _show_notes(planned)
+
+
+def _show_notes(planned: Plan) -> None:
+    from needed.report.build import render_notes
+
+    for line in render_notes(planned.notes):
+        write(printable(line), sys.stderr)
 
 
 def _member_cache() -> MemberCache | None:
