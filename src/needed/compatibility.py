@@ -31,8 +31,8 @@ _SHELLS = ("/bin/sh", "/usr/bin/env", "/bin/busybox", "/sbin/init")
 
 @value
 class Finding:
-    """One reason why a program does not start. `kind` is "machine", "interpreter", "library" or "version"; `subject`
-    the name it is about; `hints` are each one way to make it work."""
+    """One reason why a program does not start. `kind` is "machine", "interpreter", "library", "version" or "symbol";
+    `subject` the name it is about; `hints` are each one way to make it work."""
 
     kind: str
     subject: str
@@ -97,7 +97,8 @@ def check_program(
         return Compatibility(path, "script", "", (finding,), loaders)
     findings: list[Finding] = []
     for one in programs:
-        findings += _findings(one, there, loaders, target)
+        reasons = list(_findings(one, there, loaders, target))
+        findings += reasons or _undefined(one, there, home)
     first = programs[0]
     return Compatibility(path, first.program.elf.linkage, first.machine.name, tuple(findings), loaders)
 
@@ -124,7 +125,7 @@ def find_loaders(root: Root) -> tuple[PresentLoader, ...]:
 def _findings(
     program: LoadList, there: Resolver, loaders: tuple[PresentLoader, ...], target: Root
 ) -> Iterator[Finding]:
-    machines = dict.fromkeys(loader.machine.name for loader in loaders) or _machines(there, program.path)
+    machines = _machines(there, program.path) | dict.fromkeys(loader.machine.name for loader in loaders)
     runs = [*machines, *(name for machine in machines for name in _ALSO_RUNS.get(machine, ()))]
     name = program.machine.name
     if machines and name not in runs:
@@ -144,7 +145,32 @@ def _findings(
     for problem in program.unmet_versions:
         by_asker.setdefault((problem.path, problem.needed_by), []).append(problem)
     for problems in by_asker.values():
-        yield _no_version(problems, program)
+        yield _no_version(problems, program, loaders)
+
+
+def _undefined(program: LoadList, there: Resolver, home: Resolver) -> Iterator[Finding]:
+    """The symbols that nothing over there defines and something at home does: libraries without versions age too."""
+    from needed.loader.binding import Binder
+
+    if program.interpreter is None:
+        return
+    absent = {(one.object, one.symbol): None for one in Binder(there.root, lazy=False).check(program).undefined}
+    if not absent:
+        return
+    try:
+        usual = Binder(home.root, lazy=False).check(home.load_list(program.path)).undefined
+    except SourceError:  # an interpreter of a script that only the other root has
+        usual = ()
+    known = {(one.object, one.symbol) for one in usual}
+    by_object: dict[str, list[str]] = {}
+    for path, symbol in absent:
+        if (path, symbol) not in known:
+            by_object.setdefault(path, []).append(symbol)
+    for user, symbols in by_object.items():
+        some = ", ".join(symbols[:3]) + (f" and {len(symbols) - 3} more" if len(symbols) > 3 else "")
+        message = f"{user} uses {some}, which no library here defines"
+        hints = ("compile it against the libraries here", "or take its own libraries along: needed build")
+        yield Finding("symbol", symbols[0], message, hints)
 
 
 def _no_interpreter(program: LoadList, wanted: str, loaders: tuple[PresentLoader, ...]) -> Finding:
@@ -206,7 +232,7 @@ def _near(name: str, folders: list[str], target: Root, walker: Walker) -> str:
     return ""
 
 
-def _no_version(problems: list[VersionProblem], program: LoadList) -> Finding:
+def _no_version(problems: list[VersionProblem], program: LoadList, loaders: tuple[PresentLoader, ...]) -> Finding:
     first = problems[0]
     library = first.path.rpartition("/")[2]
     asked = ", ".join(dict.fromkeys(problem.version for problem in problems))
@@ -217,8 +243,8 @@ def _no_version(problems: list[VersionProblem], program: LoadList) -> Finding:
     message = f"{first.needed_by} asks for {asked} of {library}, and {first.path} here"
     message += f" ends at {newest}: it is older" if newest else " does not define it"
     hints = ["compile it on a system as old as this one", "or take its own libraries along: needed build"]
-    if prefix == "GLIBC" and newest:
-        release = newest.removeprefix("GLIBC_")
+    release = next((".".join(map(str, one.version)) for one in loaders if one.machine == program.machine), "")
+    if prefix == "GLIBC" and release:
         hints.insert(1, f"or pin the release while compiling: zig cc -target …-linux-gnu.{release}")
     return Finding("version", asked, message, tuple(hints))
 
@@ -230,7 +256,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _machines(there: Resolver, program: str) -> dict[str, None]:
-    """The machine of a root without a loader, by a program that every system has."""
+    """The machine of a root by a program that every system has: a root may have loaders of several."""
     for path in _SHELLS:
         item = there.read_object(path) if path != program else None
         if item is not None:
