@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from needed.elf.isa import parse_isa_level
 from needed.loader.hwcaps import NAMES
-from needed.loader.settings import DEFAULTS
 from needed.value import replace, value
 
 TYPE_CHECKING = False
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from needed.closure import Closure, LoadedObject, LoadList
-    from needed.loader import Resolver
+    from needed.loader import Resolver, Settings
 
 
 @value
@@ -26,30 +25,30 @@ class Note:
     hint: str = ""
 
 
-def find_notes(resolver: Resolver, closure: Closure) -> Iterator[Note]:
-    """The notes on `closure`, which `resolver` resolved, each once."""
+def find_notes(resolver: Resolver, closure: Closure, settings: Settings) -> Iterator[Note]:
+    """The notes on `closure`, which `resolver` resolved as `settings` has it on the baseline, each once."""
     found: dict[Note, None] = {}
     for program in closure.programs:
-        found.update(dict.fromkeys(_of_program(resolver, program)))
+        found.update(dict.fromkeys(_of_program(resolver, program, settings)))
     objects = {item.found.path: item for program in closure.programs for item in program.objects}
     found.update(dict.fromkeys(_of_objects(resolver, objects.values())))
     yield from found
 
 
-def _of_program(resolver: Resolver, program: LoadList) -> Iterator[Note]:
+def _of_program(resolver: Resolver, program: LoadList, settings: Settings) -> Iterator[Note]:
     if program.program.found.entry.mode & 0o6000:
         yield Note(f"{program.path} is setuid or setgid, and is not in the image", "run it as the user that it needs")
     for name in program.audit:
         yield Note(f"{program.path} asks for the audit module {name}, which is left out", f"--add {name}")
     if program.interpreter is None:
         return
-    if not resolver.settings.preload_file:
+    if not settings.preload_file:
         path, names = resolver.preloads_of(program.interpreter)
         if names:
             yield Note(f"what {path} preloads is left out: {', '.join(names)}", "--preload takes it along")
     levels = NAMES.get(program.machine.name, ())
-    if levels and not resolver.settings.hwcaps and resolver.has_hwcaps(program.interpreter):
-        best = resolver.under(replace(DEFAULTS, library_path=resolver.settings.library_path, hwcaps=levels))
+    if levels and not settings.hwcaps and resolver.has_hwcaps(program.interpreter):
+        best = resolver.under(replace(settings, hwcaps=levels))
         usual = {item.path for item in program.objects}
         better = [item.path for item in best.load_list(program.path).objects if item.path not in usual]
         if better:

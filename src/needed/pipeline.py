@@ -78,7 +78,7 @@ def plan(
     rootfs = assemble(root, closure, additions)
     for one, resolved in zip(resolvers, closures, strict=True):
         prove(one, resolved, rootfs, replace(one.settings, ldconfig=False))
-    return Plan(closure, rootfs, chosen, tuple(requested), tuple(find_notes(resolver, closures[0])))
+    return Plan(closure, rootfs, chosen, tuple(requested), tuple(find_notes(resolver, closures[0], settings)))
 
 
 def _levels(settings: Settings) -> Iterator[Settings]:
