@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from needed.cli.console import write
+from needed.cli.console import write, write_sentence
 from needed.cli.paths import absolute, to_host
 from needed.cli.roots import open_root_option
 from needed.errors import UsageError
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         for answer in answers:
             for line in render_compatibility(answer, arguments.against):
-                write(printable(line))
+                write_sentence(printable(line))
     sys.stdout.flush()
     return 0 if all(answer.starts for answer in answers) else 1
 

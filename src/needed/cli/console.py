@@ -24,6 +24,21 @@ def write(text: str, stream: TextIO | None = None) -> None:
         out.write(text.encode("ascii", "backslashreplace").decode("ascii") + "\n")
 
 
+def write_sentence(text: str, stream: TextIO | None = None) -> None:
+    """A line that may be long: on a terminal it is broken between words, further lines indented a little more."""
+    out = sys.stdout if stream is None else stream
+    if not out.isatty():
+        write(text, stream)
+        return
+    from shutil import get_terminal_size
+    from textwrap import wrap
+
+    indent = " " * (len(text) - len(text.lstrip()) + 2)
+    width = max(get_terminal_size().columns, 20)
+    for line in wrap(text, width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False) or [text]:
+        write(line, stream)
+
+
 def print_error(error: NeededError, *, as_json: bool) -> None:
     """The sentence, what belongs to it, and the hints, on standard error; an object with `as_json`."""
     if as_json:
@@ -33,11 +48,11 @@ def print_error(error: NeededError, *, as_json: bool) -> None:
         write(json.dumps({"error": found | {"exit_code": error.exit_code}}), sys.stderr)
         return
     red, cyan, plain = ("\033[31m", "\033[36m", "\033[0m") if colour(sys.stderr) else ("", "", "")
-    write(f"{red}error:{plain} {printable(error.message)}", sys.stderr)
+    write_sentence(f"{red}error:{plain} {printable(error.message)}", sys.stderr)
     for detail in error.details:
-        write(f"  {printable(detail)}", sys.stderr)
+        write_sentence(f"  {printable(detail)}", sys.stderr)
     for hint in error.hints:
-        write(f"{cyan}hint:{plain} {printable(hint)}", sys.stderr)
+        write_sentence(f"{cyan}hint:{plain} {printable(hint)}", sys.stderr)
 
 
 def colour(stream: TextIO) -> bool:
