@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from needed.errors import ScriptError, SourceError
 from needed.loader import Resolver
+from needed.loader.ldso import FALLBACK
 from needed.loader.settings import DEFAULTS
 from needed.root import OverlayRoot, RootPath, Walker
 from needed.value import value
@@ -97,7 +98,7 @@ def check_program(
         return Compatibility(path, "script", "", (finding,), loaders)
     findings: list[Finding] = []
     for one in programs:
-        reasons = list(_findings(one, there, loaders, target))
+        reasons = list(_findings(one, there, loaders))
         findings += reasons or _undefined(one, there, home)
     first = programs[0]
     return Compatibility(path, first.program.elf.linkage, first.machine.name, tuple(findings), loaders)
@@ -117,14 +118,13 @@ def find_loaders(root: Root) -> tuple[PresentLoader, ...]:
             if item is None or item.found.path in found:
                 continue
             libc = "musl" if name.startswith("ld-musl-") else "glibc"
-            version = resolver.builtin(item).version if libc == "glibc" else ()
+            builtin = resolver.builtin(item)
+            version = builtin.version if libc == "glibc" and builtin is not FALLBACK else ()
             found[item.found.path] = PresentLoader(item.path, item.elf.machine, libc, version)
     return tuple(found.values())
 
 
-def _findings(
-    program: LoadList, there: Resolver, loaders: tuple[PresentLoader, ...], target: Root
-) -> Iterator[Finding]:
+def _findings(program: LoadList, there: Resolver, loaders: tuple[PresentLoader, ...]) -> Iterator[Finding]:
     machines = _machines(there, program.path) | dict.fromkeys(loader.machine.name for loader in loaders)
     runs = [*machines, *(name for machine in machines for name in _ALSO_RUNS.get(machine, ()))]
     name = program.machine.name
@@ -140,7 +140,7 @@ def _findings(
         return
     unindexed = there.found_by_ldconfig(program)
     for need in program.missing:
-        yield _no_library(need, unindexed.get(need.name), target, there)
+        yield _no_library(need, unindexed.get(need.name), there)
     by_asker: dict[tuple[str, str], list[VersionProblem]] = {}
     for problem in program.unmet_versions:
         by_asker.setdefault((problem.path, problem.needed_by), []).append(problem)
@@ -200,7 +200,7 @@ def _no_interpreter(program: LoadList, wanted: str, loaders: tuple[PresentLoader
     return Finding("interpreter", wanted, message, ("compile it statically", carry))
 
 
-def _no_library(need: Need, unindexed: str | None, target: Root, there: Resolver) -> Finding:
+def _no_library(need: Need, unindexed: str | None, there: Resolver) -> Finding:
     bad = next((one for one in need.attempts if one.outcome.startswith(("not loadable", "wrong machine"))), None)
     by = f"{need.name}, needed by {need.needed_by},"
     if unindexed:
@@ -210,7 +210,7 @@ def _no_library(need: Need, unindexed: str | None, target: Root, there: Resolver
         message = f"{by} is at {bad.path} and cannot be loaded: {bad.outcome.partition(': ')[2] or bad.outcome}"
         return Finding("library", need.name, message, (f"install {need.name} for this machine there",))
     searched = list(dict.fromkeys(one.path.rpartition("/")[0] or "/" for one in need.attempts))
-    near = _near(need.name, searched, target, there.walker)
+    near = _near(need.name, searched, there)
     message = f"{by} is in none of {', '.join(searched) or 'the places searched'}"
     hints = [f"install the package that has {need.name} there"]
     if near:
@@ -219,13 +219,13 @@ def _no_library(need: Need, unindexed: str | None, target: Root, there: Resolver
     return Finding("library", need.name, message, (*hints, "or take it along: needed build takes all that it needs"))
 
 
-def _near(name: str, folders: list[str], target: Root, walker: Walker) -> str:
+def _near(name: str, folders: list[str], there: Resolver) -> str:
     """A library in `folders` whose name differs from `name` in what follows `.so` only."""
     stem = name.partition(".so")[0] + ".so"
     for folder in folders:
-        found = walker.find(folder)
+        found = there.walker.find(folder)
         if found is not None and found.entry.kind == "directory":
-            names = [one for one in target.names(found.path) if one.startswith(stem) and one != name]
+            names = [one for one in there.root.names(found.path) if one.startswith(stem) and one != name]
             versions = [one for one in names if one != stem]
             if versions:
                 return min(versions, key=len)
