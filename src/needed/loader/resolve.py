@@ -339,7 +339,10 @@ class Resolver:
         return ((RootPath(path), found),) if found and found.entry.kind == "file" else ()
 
     def _is_directory(self, path: str) -> bool:
-        found = self.walker.find(path)
+        try:
+            found = self.walker.find(path)
+        except ReadError:  # to the loader a directory behind one that it may not enter is not there
+            return False
         return found is not None and found.entry.kind == "directory"
 
     def _path_file(self, path: str) -> tuple[str, ...] | None:
