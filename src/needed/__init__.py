@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from needed.pipeline import Plan, plan
     from needed.root import DirectoryRoot, MemoryRoot
     from needed.rootfs import Addition, Rootfs, assemble
+    from needed.scan import Problem, Scanned, scan_root
     from needed.source.opening import open_root
     from needed.version import __version__
 
@@ -46,6 +47,7 @@ _HOMES = {
     "needed.pipeline": ("Plan", "plan"),
     "needed.root": ("DirectoryRoot", "MemoryRoot"),
     "needed.rootfs": ("Addition", "Rootfs", "assemble"),
+    "needed.scan": ("Problem", "Scanned", "scan_root"),
     "needed.source.opening": ("open_root",),
     "needed.version": ("__version__",),
 }  # fmt: skip
@@ -72,10 +74,12 @@ __all__ = [
     "OutputError",
     "Plan",
     "Platform",
+    "Problem",
     "ReadError",
     "Reason",
     "Resolver",
     "Rootfs",
+    "Scanned",
     "SourceError",
     "UsageError",
     "__version__",
@@ -86,6 +90,7 @@ __all__ = [
     "parse_elf",
     "plan",
     "resolve",
+    "scan_root",
     "validate_image",
     "write_image",
     "write_oci_layout",
