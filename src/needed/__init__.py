@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from needed.proof import prove
     from needed.root import DirectoryRoot, MemoryRoot
     from needed.rootfs import Addition, Rootfs, assemble
+    from needed.scan import Problem, Scanned, scan_root
     from needed.source.opening import open_root
     from needed.version import __version__
 
@@ -52,6 +53,7 @@ _HOMES = {
     "needed.proof": ("prove",),
     "needed.root": ("DirectoryRoot", "MemoryRoot"),
     "needed.rootfs": ("Addition", "Rootfs", "assemble"),
+    "needed.scan": ("Problem", "Scanned", "scan_root"),
     "needed.source.opening": ("open_root",),
     "needed.version": ("__version__",),
 }  # fmt: skip
@@ -80,11 +82,13 @@ __all__ = [
     "OutputError",
     "Plan",
     "Platform",
+    "Problem",
     "ProofError",
     "ReadError",
     "Reason",
     "Resolver",
     "Rootfs",
+    "Scanned",
     "ScriptError",
     "Settings",
     "SourceError",
@@ -100,6 +104,7 @@ __all__ = [
     "plan",
     "prove",
     "resolve",
+    "scan_root",
     "validate_image",
     "write_image",
     "write_oci_layout",

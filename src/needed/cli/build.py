@@ -128,7 +128,7 @@ def _write(
 
     codec, reference, destinations = shape
     _stop_on_signals()
-    progress = Progress(sys.stderr) if not arguments.quiet and sys.stderr.isatty() else None
+    progress = Progress(sys.stderr, _packing) if not arguments.quiet and sys.stderr.isatty() else None
     cache = None if arguments.no_cache else _member_cache()
     packing = Packing(codec, None, progress, cache)
     store = SpoolStore(_folder(destinations[0]))
@@ -149,6 +149,10 @@ def _write(
     ]
     _report(arguments, planned, image, str(reference), pairs)
     return 0
+
+
+def _packing(done: int, total: int) -> str:
+    return f"packing {done / 1e6:,.0f} of {total / 1e6:,.0f} MB"
 
 
 def _report(

@@ -10,6 +10,7 @@ from needed.report.text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import TextIO
 
     from needed.errors import NeededError
@@ -61,20 +62,23 @@ def colour(stream: TextIO) -> bool:
 
 
 class Progress:
-    """One line on a terminal that says how far a long packing is; silent for the first half second."""
+    """One line on a terminal that says how far something long is, in the words of `describe`; silent for the first
+    half second."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self.stream, self.next, self.shown = stream, monotonic() + 0.5, False
+    def __init__(self, stream: TextIO, describe: Callable[[int, int], str]) -> None:
+        self.stream, self.describe = stream, describe
+        self.next, self.shown = monotonic() + 0.5, False
 
     def __call__(self, done: int, total: int) -> None:
         now = monotonic()
         if now >= self.next:
             self.next, self.shown = now + 0.1, True
-            self.stream.write(f"\rpacking {done / 1e6:,.0f} of {total / 1e6:,.0f} MB ")
+            self.stream.write(f"\r{self.describe(done, total)}\033[K")
             self.stream.flush()
 
     def clear(self) -> None:
         """Leave the line as if nothing had stood there."""
         if self.shown:
+            self.shown = False
             self.stream.write("\r\033[K")
             self.stream.flush()
