@@ -9,13 +9,15 @@ import pytest
 
 from needed import MemoryRoot, ReadError, SourceError, scan_root
 from needed.loader import Settings
+from needed.root import RootPath
 from needed.scan import Problem, Scanned, Tally, Wanted
+from needed.value import replace
 from tests.loader.synthetic import ET_EXEC, Writer, shared_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from needed.root import RootPath
+    from needed.root import Entry
 
 LD = "/lib64/ld-linux-x86-64.so.2"
 LOADER: dict[str, bytes | str] = {LD: shared_object(soname="ld-linux-x86-64.so.2")}
@@ -220,6 +222,29 @@ def test_what_cannot_be_read_is_an_item_and_no_error() -> None:
     secret = found["/secret"]  # type: ignore[index]
     assert (secret.kind, secret.broken) == ("unreadable", False)
     assert secret.problems[0].message == "cannot be read: Permission denied"
+
+
+class Mounted(MemoryRoot):
+    """A Root with another file system at /mnt, and at /again the folder that /usr is."""
+
+    def entry(self, path: RootPath) -> Entry | None:
+        found = super().entry(path)
+        if found is None:
+            return None
+        inode = hash("/usr" if path == "/again" else path)
+        return replace(found, identity=(9 if f"{path}/".startswith("/mnt/") else 1, inode))
+
+
+def test_one_file_system_is_not_left() -> None:
+    root = Mounted({**LOADER, "/mnt/p": program(), "/usr/q": program()})
+    assert [item.path for item in scan_root(root, one_file_system=True)] == [LD, "/usr/q"]
+    assert [item.path for item in scan_root(root)] == [LD, "/mnt/p", "/usr/q"]
+    assert [item.path for item in scan_root(root, folders=["/mnt"], one_file_system=True)] == ["/mnt/p"]
+
+
+def test_a_folder_that_is_mounted_twice_is_walked_once() -> None:
+    root = Mounted({**LOADER, "/again/p": program(), "/usr/p": program()})
+    assert [item.path for item in scan_root(root)] == ["/again/p", LD]
 
 
 def test_progress_counts_files_and_then_elf_files() -> None:

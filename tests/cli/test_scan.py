@@ -140,6 +140,18 @@ def test_who_needs_a_library(root: Path) -> None:  # noqa: F811
     assert run("scan", "--root", str(root), "--needs", "/no").returncode == 2
 
 
+def test_what_the_loader_is_told_counts(whole: Path) -> None:
+    (whole / "opt/lib").mkdir(parents=True)
+    (whole / "opt/lib/libx.so.1").write_bytes(shared_object(soname="libx.so.1"))
+    (whole / "usr/bin/user").write_bytes(shared_object(needed=("libx.so.1",), interpreter=LD))
+    (whole / "etc/ld.so.conf").write_text("/opt/lib\n")
+    result = run("scan", "--root", str(whole))
+    line = "broken: libx.so.1 is not where its loader looks (it is at /opt/lib/libx.so.1): needed by /usr/bin/user"
+    assert result.returncode == 1 and result.stdout.splitlines()[0] == line
+    assert run("scan", "--root", str(whole), "--ldconfig").returncode == 0
+    assert run("scan", "--root", str(whole), "--library-path", "/opt/lib").returncode == 0
+
+
 def test_an_image_is_scanned_in_place(whole: Path, tmp_path: Path) -> None:
     built = run("build", "/bin/prog", "--root", str(whole), "-o", "oci:image:x", "-q", "--no-cache", cwd=tmp_path)
     assert built.returncode == 0, built.stderr
