@@ -26,7 +26,7 @@ from tests.fuzz.seeds import seeds
 WORK = Path(__file__).resolve().parents[2] / ".fuzz"
 SEEDS, CORPUS, FINDINGS = WORK / "seeds", WORK / "corpus", WORK / "findings"
 MAX_SECONDS = 5
-OPTIONS = ("-max_total_time=3600", "-timeout=60", "-rss_limit_mb=512", "-max_len=131072", "-print_final_stats=1")
+OPTIONS = ("-max_total_time=3600", "-timeout=60", "-rss_limit_mb=512", "-max_len=81920", "-print_final_stats=1")
 
 
 class TooSlow(Exception):

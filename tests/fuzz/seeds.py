@@ -11,7 +11,7 @@ from needed.loader.cache import CacheEntry, render_cache
 from tests.fuzz.readers import ASKING, LOADER, MUSL
 from tests.loader.synthetic import PIE, Writer
 
-MAX_SEED = 100_000
+MAX_SEED = 80_000
 REAL = (
     "/bin/true", "/lib/x86_64-linux-gnu/libdl.so.2", "/lib/x86_64-linux-gnu/libutil.so.1",
     "/usr/*-linux-gnu*/lib/libdl.so.2", "/usr/*-linux-gnu*/lib/libanl.so.1", "/usr/*-linux-gnu*/lib/libnss_compat.so.2",
