@@ -134,8 +134,9 @@ def check_complete(closure: Closure, unindexed: Mapping[str, str] = NOTHING) -> 
     if not lines:
         return
     names = dict.fromkeys(need.name for need in closure.missing)
+    hints = [f"{path} is damaged, and ignored as the loader ignores it" for path in closure.damaged_caches]
     names |= dict.fromkeys(item.missing_interpreter for item in closure.programs if item.missing_interpreter)
-    hints = [f"{path} is there, but not in ld.so.cache: resolve as after ldconfig with --ldconfig"
+    hints += [f"{path} is there, but not in ld.so.cache: resolve as after ldconfig with --ldconfig"
              for path in unindexed.values()]  # fmt: skip
     if names.keys() - unindexed.keys():
         hints.append("install the package that has it, or name the tree that has it with --root")

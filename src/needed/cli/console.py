@@ -10,6 +10,7 @@ from needed.report.text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import TextIO
 
     from needed.errors import NeededError
@@ -38,6 +39,12 @@ def print_error(error: NeededError, *, as_json: bool) -> None:
         write(f"  {printable(detail)}", sys.stderr)
     for hint in error.hints:
         write(f"{cyan}hint:{plain} {printable(hint)}", sys.stderr)
+
+
+def print_warnings(damaged_caches: Iterable[str]) -> None:
+    """On standard error, a line for each `ld.so.cache` that the loader of the root ignores."""
+    for path in damaged_caches:
+        write(f"warning: {printable(path)}: damaged, and ignored as the loader ignores it", sys.stderr)
 
 
 def colour(stream: TextIO) -> bool:
