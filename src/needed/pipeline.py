@@ -6,6 +6,7 @@ For the README and the command; each call is public by itself. Raises once, with
 from __future__ import annotations
 
 from needed.closure import Closure
+from needed.elf.mapping import mapping_problem
 from needed.errors import MachineError, MissingError, SourceError, UsageError
 from needed.image.build import Configuration
 from needed.image.model import Platform, parse_platform
@@ -152,10 +153,16 @@ def check_complete(closure: Closure, unindexed: Mapping[str, str] = NOTHING) -> 
 
 
 def check_startable(closure: Closure) -> None:
-    """Raise SourceError for what the kernel would refuse: no execute permission, an interpreter of another machine."""
+    """Raise SourceError for what the kernel would refuse or nothing could map whole: no execute permission, a file that
+    was cut off; MachineError for an interpreter of another machine."""
     started = [(script.path, script.found) for script in closure.scripts]
     for program in closure.programs:
         started.append((program.path, program.program.found))
+        for item in program.objects:
+            problem = mapping_problem(item.elf, item.found.entry.size)
+            if problem:
+                hint = "copy the file again: it is damaged or was cut off"
+                raise SourceError(f"{item.path}: {problem}", hints=[hint])
         if program.interpreter:
             started.append((program.interpreter.path, program.interpreter.found))
             if not program.machine.loads(program.interpreter.elf.machine):
