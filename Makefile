@@ -2,6 +2,7 @@
 # make lint      ruff and mypy --strict
 # make engines   the tests against Docker, Podman, skopeo and umoci (as root; on Debian it installs what is missing)
 # make oracle    our closures against the loaders of whole Debian roots, 13 of them (as root on Debian; ARGS=--help)
+# make fuzz      strange bytes for every reader, guided by coverage, for an hour (ARGS=-max_total_time=60)
 # make bench     the measurements, as a table (ARGS=loader or ARGS=builds for a part)
 
 # The newest Python that really runs and can make an environment (a shim of pyenv may do neither).
@@ -13,7 +14,7 @@ RUN := $(VENV)/bin/python
 # The default options leave tests/engines out; here it is what is asked for.
 ENGINE_OPTIONS := -o addopts= -q --strict-markers --strict-config -rfE --durations=5
 
-.PHONY: test lint engines oracle bench clean
+.PHONY: test lint engines oracle fuzz bench clean
 
 test: $(VENV)/.test
 	$(RUN) -m pytest $(ARGS)
@@ -30,12 +31,15 @@ oracle: $(VENV)/.engines
 	$(RUN) tools/debian_packages.py
 	$(RUN) -m tests.oracle $(ARGS)
 
+fuzz: $(VENV)/.fuzz
+	$(RUN) -m tests.fuzz.elf $(ARGS)
+
 bench: $(VENV)/.test
 	$(RUN) -m compileall -q src  # what pip does with an installed wheel
 	$(RUN) -m benchmarks.bench $(ARGS)
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "make: no Python >= 3.11 with venv and ensurepip (Debian: apt-get install python3-venv)" >&2; exit 1; }
@@ -48,4 +52,8 @@ $(VENV)/.test: pyproject.toml bin/needed | $(VENV)/bin/python
 
 $(VENV)/.engines: $(VENV)/.test
 	$(RUN) -m pip install --quiet -e '.[test,engines]'
+	touch $@
+
+$(VENV)/.fuzz: $(VENV)/.test
+	$(RUN) -m pip install --quiet -e '.[test,fuzz]'
 	touch $@

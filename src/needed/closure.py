@@ -89,6 +89,7 @@ class LoadList:
     loaded. `cached` are the paths that only `ld.so.cache`, at `cache_path`, leads to, `configuration` the files that
     told the loader where to search or what to preload. `audit` are the names of DT_AUDIT and DT_DEPAUDIT of the
     program: each would get a name space of its own, and without its file the loader prints a message and goes on.
+    `damaged_cache`: there is an `ld.so.cache` that the loader ignores, because it is none or not whole.
     """
 
     path: RootPath
@@ -103,6 +104,7 @@ class LoadList:
     configuration: tuple[tuple[RootPath, Found], ...] = ()
     audit: tuple[str, ...] = ()
     version_problems: tuple[VersionProblem, ...] = ()
+    damaged_cache: bool = False
 
     @property
     def program(self) -> LoadedObject:
@@ -142,6 +144,11 @@ class Closure:
     @property
     def missing(self) -> tuple[Need, ...]:
         return tuple(need for program in self.programs for need in program.missing)
+
+    @property
+    def damaged_caches(self) -> tuple[str, ...]:
+        """The paths of caches that the loader ignores, each once."""
+        return tuple(dict.fromkeys(program.cache_path for program in self.programs if program.damaged_cache))
 
     @property
     def unmet_versions(self) -> tuple[VersionProblem, ...]:

@@ -6,6 +6,7 @@ For the README and the command; each call is public by itself. Raises once, with
 from __future__ import annotations
 
 from needed.closure import Closure
+from needed.elf.mapping import mapping_problem
 from needed.errors import MachineError, MissingError, SourceError, UsageError
 from needed.image.build import Configuration
 from needed.image.model import Platform, parse_platform
@@ -137,8 +138,9 @@ def check_complete(closure: Closure, unindexed: Mapping[str, str] = NOTHING) -> 
     if not lines:
         return
     names = dict.fromkeys(need.name for need in closure.missing)
+    hints = [f"{path} is damaged, and ignored as the loader ignores it" for path in closure.damaged_caches]
     names |= dict.fromkeys(item.missing_interpreter for item in closure.programs if item.missing_interpreter)
-    hints = [f"{path} is there, but not in ld.so.cache: resolve as after ldconfig with --ldconfig"
+    hints += [f"{path} is there, but not in ld.so.cache: resolve as after ldconfig with --ldconfig"
              for path in unindexed.values()]  # fmt: skip
     if names.keys() - unindexed.keys():
         hints.append("install the package that has it, or name the tree that has it with --root")
@@ -154,10 +156,16 @@ def check_complete(closure: Closure, unindexed: Mapping[str, str] = NOTHING) -> 
 
 
 def check_startable(closure: Closure) -> None:
-    """Raise SourceError for what the kernel would refuse: no execute permission, an interpreter of another machine."""
+    """Raise SourceError for what the kernel would refuse or nothing could map whole: no execute permission, a file that
+    was cut off; MachineError for an interpreter of another machine."""
     started = [(script.path, script.found) for script in closure.scripts]
     for program in closure.programs:
         started.append((program.path, program.program.found))
+        for item in program.objects:
+            problem = mapping_problem(item.elf, item.found.entry.size)
+            if problem:
+                hint = "copy the file again: it is damaged or was cut off"
+                raise SourceError(f"{item.path}: {problem}", hints=[hint])
         if program.interpreter:
             started.append((program.interpreter.path, program.interpreter.found))
             if not program.machine.loads(program.interpreter.elf.machine):

@@ -111,3 +111,11 @@ def test_linkage_of_what_gcc_makes(tool: Tool, tmp_path: Path, options: list[str
     source.write_text("int main(void) { return 0; }\n")
     subprocess.run([tool("gcc"), *options, "-o", made, source], check=True, capture_output=True)
     assert parse(made).linkage == linkage
+
+
+def test_each_audit_entry_has_its_own_name_in_any_order(build: Build) -> None:
+    entries = ((0x6FFFFEFB, 1), (0x6FFFFEFC, 3), (0x6FFFFEFC, 5))
+    found = render_dynamic(parse_elf(build(strings=b"d\0a\0b\0", entries=entries)))
+    assert "Dependency audit library: [d]" in found
+    assert "Audit library: 0x3" in found  # the last of two counts, and is what the parser keeps
+    assert "Audit library: [b]" in found

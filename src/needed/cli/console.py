@@ -10,7 +10,7 @@ from needed.report.text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import TextIO
 
     from needed.errors import NeededError
@@ -54,6 +54,12 @@ def print_error(error: NeededError, *, as_json: bool) -> None:
         write_sentence(f"  {printable(detail)}", sys.stderr)
     for hint in error.hints:
         write_sentence(f"{cyan}hint:{plain} {printable(hint)}", sys.stderr)
+
+
+def print_warnings(damaged_caches: Iterable[str]) -> None:
+    """On standard error, a line for each `ld.so.cache` that the loader of the root ignores."""
+    for path in damaged_caches:
+        write(f"warning: {printable(path)}: damaged, and ignored as the loader ignores it", sys.stderr)
 
 
 def colour(stream: TextIO) -> bool:

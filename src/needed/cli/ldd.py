@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from needed.cli.console import write
+from needed.cli.console import print_warnings, write
 from needed.cli.paths import absolute
 from needed.cli.roots import open_root_option
 from needed.errors import ElfError, ReadError, SourceError
@@ -50,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         binder = Binder(resolver.root, lazy=not arguments.function_relocs)
     status, objects = 0, []
+    ignored: set[str] = set()
     for program in arguments.programs:
         if len(arguments.programs) > 1 and not arguments.json:
             write(f"{printable(program)}:")
@@ -57,6 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
             named = absolute(program) if arguments.root == "/" and "/" in program else program
             load_list = resolver.load_list(resolver.find_program(named))
             bindings = binder.check(load_list) if binder else None
+            if load_list.damaged_cache and load_list.cache_path not in ignored:
+                ignored.add(load_list.cache_path)
+                print_warnings([load_list.cache_path])
         except (SourceError, ReadError) as error:
             status = 1
             if arguments.json:

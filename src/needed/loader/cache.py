@@ -13,13 +13,15 @@ from needed.value import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from needed.elf import Machine
 
 NEW_MAGIC = b"glibc-ld.so.cache1.1"
-OLD_MAGIC = b"ld.so-1.7.0\0"
+OLD_MAGIC = b"ld.so-1.7.0"  # the NUL behind it is not looked at
 MAX_CACHE = 64 << 20
+MAX_STRING = 4096
+NO_CACHE = OLD_MAGIC + bytes(5)  # a whole one without an entry, which a root without the file is like
 EXTENSION_MAGIC = 0xEAA42174
 TAG_GLIBC_HWCAPS = 1
 NAMED_HWCAP = 1 << 62  # DL_CACHE_HWCAP_EXTENSION; below it 10 bits of an ISA level and the index of a name
@@ -48,6 +50,10 @@ _FLAGS = {
 }
 
 
+# Where the psABI's `char` is signed, and so a byte above 127 less than a letter.
+_SIGNED = frozenset({"x86-64", "x32", "i386", "mips64el", "mips64", "mipsel", "mips", "sparc64", "loongarch64"})
+
+
 @value
 class CacheEntry:
     """A name's path; `hwcap` is the name of the glibc-hwcaps directory that it is in, "" for the baseline."""
@@ -58,7 +64,7 @@ class CacheEntry:
 
 
 class Cache:
-    """The bytes of an `ld.so.cache`, as the loader of `machine` searches them.
+    """The bytes of an `ld.so.cache`, as the loader of `machine` searches them; `damaged` if it ignores them as a whole.
 
     `legacy` is for loaders before 2.37: they also take entries of `tls` and of capabilities that each processor has.
     """
@@ -67,15 +73,16 @@ class Cache:
         self._content = content
         self._legacy = _LEGACY_TLS | _LEGACY_BITS.get(machine.name, 0) if legacy else 0
         self._flags = _FLAGS.get(machine.name, (3,))
+        self._signed = machine.name in _SIGNED
         self._mark = "<" if machine.byteorder == "little" else ">"
         self._entry = Struct(self._mark + "iIIIQ")
         self._at = self._base = self._count = 0
         self._hwcaps: tuple[str, ...] = ()
         self._known: dict[tuple[str, tuple[str, ...]], CacheEntry | None] = {}
         try:
-            self._open()
+            self.damaged = not self._open()
         except error:
-            self._count = 0  # too short for its own header
+            self.damaged = True  # too short for its own header
 
     def find(self, name: str, active: tuple[str, ...] = ()) -> CacheEntry | None:
         """What the loader takes for `name` where the glibc-hwcaps names `active` are usable, best first."""
@@ -98,26 +105,32 @@ class Cache:
                 return best or CacheEntry(name, path)
         return best
 
-    def _open(self) -> None:
-        """Find the entries: search_cache's checks, after which nothing else is believed."""
+    def _open(self) -> bool:
+        """Find the entries: the checks of `_dl_load_cache_lookup`, False if one fails."""
         content, start = self._content, 0
         if content.startswith(OLD_MAGIC):
             (count,) = unpack_from(self._mark + "I", content, 12)
             after = 16 + 12 * count
             start = (after + 7) & ~7
             if not content.startswith(NEW_MAGIC, start):
-                if after <= len(content):
-                    self._entry = Struct(self._mark + "iII")
-                    self._at, self._base, self._count = 16, after, count
-                return
+                if after > len(content):
+                    return False
+                self._entry = Struct(self._mark + "iII")
+                self._at, self._base, self._count = 16, after, count
+                return True
         if not content.startswith(NEW_MAGIC, start):
-            return
+            return False
         count, _, order, extension = unpack_from(self._mark + "IIB3xI", content, start + 20)
-        if order & 3 not in (0, 2 if self._mark == "<" else 3) or start + 48 + 24 * count > len(content):
-            return
+        # 0 as a whole, from before there was such a byte, is either (`cache_file_new_matches_endian`).
+        if (order and order & 3 != (2 if self._mark == "<" else 3)) or start + 48 + 24 * count > len(content):
+            return False
         self._at, self._base, self._count = start + 48, start, count
         if extension:
-            self._hwcaps = self._extension(start + extension)
+            try:
+                self._hwcaps = self._extension(start + extension)
+            except error:
+                self._hwcaps = ()  # one that is not whole is none (`cache_extension_load`), and the entries count
+        return True
 
     def _extension(self, at: int) -> tuple[str, ...]:
         """The names of tag 1, in the order of their indices."""
@@ -128,7 +141,7 @@ class Cache:
             tag, _, offset, size = unpack_from(self._mark + "IIII", self._content, at + 8 + 16 * number)
             if tag == TAG_GLIBC_HWCAPS and size <= 4096:
                 places = unpack_from(f"{self._mark}{size // 4}I", self._content, self._base + offset)
-                return tuple(_text(self._string(place)) for place in places)
+                return tuple(_text(self._string(place) or b"") for place in places)
         return ()
 
     def _named(self, hwcap: int) -> str:
@@ -143,13 +156,18 @@ class Cache:
         left, right = 0, self._count - 1
         while left <= right:
             middle = (left + right) // 2
-            order = compare_names(name, self._key(middle))
+            key = self._key(middle)
+            if key is None:
+                return  # a string outside of the file ends the search (`_dl_cache_verify_ptr`)
+            order = compare_names(name, key, signed=self._signed)
             if order == 0:
-                while middle > 0 and compare_names(name, self._key(middle - 1)) == 0:
+                while middle > 0 and self._is_key(middle - 1, name):
                     middle -= 1
-                while middle < self._count and compare_names(name, self._key(middle)) == 0:
-                    flag, _, path, *rest = self._unpack(middle)
-                    yield flag, _text(self._string(path)), rest[1] if rest else 0
+                while middle < self._count and self._is_key(middle, name):
+                    flag, _, place, *rest = self._unpack(middle)
+                    path = self._string(place)
+                    if path is not None:
+                        yield flag, _text(path), rest[1] if rest else 0
                     middle += 1
                 return
             if order < 0:
@@ -160,20 +178,24 @@ class Cache:
     def _unpack(self, number: int) -> tuple[int, ...]:
         return self._entry.unpack_from(self._content, self._at + number * self._entry.size)
 
-    def _key(self, number: int) -> bytes:
+    def _key(self, number: int) -> bytes | None:
         return self._string(self._unpack(number)[1])
 
-    def _string(self, offset: int) -> bytes:
+    def _is_key(self, number: int, name: bytes) -> bool:
+        key = self._key(number)
+        return key is not None and compare_names(name, key, signed=self._signed) == 0
+
+    def _string(self, offset: int) -> bytes | None:
+        """The string at `offset`, None if that is outside. Zeros follow the file in its last page, and end any."""
         at = self._base + offset
-        end = self._content.find(b"\0", at, at + 4096)
-        return self._content[at : max(end, at)]
+        return self._content[at : at + MAX_STRING].partition(b"\0")[0] if at < len(self._content) else None
 
 
 def render_cache(entries: Iterable[CacheEntry], machine: Machine) -> bytes:
     """A cache in the new format, readable by `machine`'s loader and by `ldconfig -p`: one line for each entry."""
     mark = "<" if machine.byteorder == "little" else ">"
     flag = _FLAGS.get(machine.name, (3,))[0]
-    listed = sorted(entries, key=_order, reverse=True)
+    listed = sorted(entries, key=_order(machine), reverse=True)
     hwcaps = sorted({entry.hwcap for entry in listed if entry.hwcap})
     offset = 48 + 24 * len(listed)
     table, strings = b"", b""
@@ -198,8 +220,11 @@ def render_cache(entries: Iterable[CacheEntry], machine: Machine) -> bytes:
     return header + table + strings + tail
 
 
-def compare_names(one: bytes, other: bytes) -> int:
-    """glibc's `_dl_cache_libcmp`: runs of digits compare as numbers; a digit is greater than any other character."""
+def compare_names(one: bytes, other: bytes, *, signed: bool = False) -> int:
+    """glibc's `_dl_cache_libcmp`: runs of digits compare as numbers; a digit is greater than any other character.
+
+    `signed`: the machine's `char` is.
+    """
     if one == other:
         return 0
     i = j = _last_boundary(one, other)
@@ -218,10 +243,11 @@ def compare_names(one: bytes, other: bytes) -> int:
         elif 48 <= b[j] <= 57:
             return -1
         elif a[i] != b[j]:
-            return a[i] - b[j]
+            break
         else:
             i, j = i + 1, j + 1
-    return a[i] - b[j]
+    flip = 0x80 if signed else 0
+    return (a[i] ^ flip) - (b[j] ^ flip)
 
 
 def _last_boundary(one: bytes, other: bytes) -> int:
@@ -234,13 +260,17 @@ def _last_boundary(one: bytes, other: bytes) -> int:
     return at
 
 
-def _order(entry: CacheEntry) -> tuple[object, ...]:
+def _order(machine: Machine) -> Callable[[CacheEntry], tuple[object, ...]]:
     """glibc's `compare` (elf/cache.c): names descending, then entries of glibc-hwcaps before the baseline, by name."""
-    from functools import cmp_to_key  # few roots need a cache, and it brings `collections`
+    from functools import cmp_to_key, partial  # few roots need a cache, and it brings `collections`
 
-    descending = bytes(255 - byte for byte in entry.hwcap.encode())
-    key = cmp_to_key(compare_names)
-    return key(entry.name.encode("utf-8", "surrogateescape")), bool(entry.hwcap), descending
+    by_name = cmp_to_key(partial(compare_names, signed=machine.name in _SIGNED))
+
+    def key(entry: CacheEntry) -> tuple[object, ...]:
+        descending = bytes(255 - byte for byte in entry.hwcap.encode())
+        return by_name(entry.name.encode("utf-8", "surrogateescape")), bool(entry.hwcap), descending
+
+    return key
 
 
 def _text(raw: bytes) -> str:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     class Index(Protocol):
         """What stands for `ld.so.cache`: the file, or what ldconfig would write."""
 
+        @property
+        def damaged(self) -> bool:
+            """Whether the file is there and the loader ignores it."""
+
         def find(self, name: str, active: tuple[str, ...], /) -> CacheEntry | None:
             """The entry for `name` where the glibc-hwcaps names `active` are usable."""
 

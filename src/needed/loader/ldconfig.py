@@ -32,13 +32,18 @@ if TYPE_CHECKING:
 
 CONFIGURATION = "/etc/ld.so.conf"
 MAX_DEPTH = 10  # of includes; glibc has no limit, a file that includes itself ends it by memory
-MAX_CONFIGURATION = 1 << 20
-MAX_FILES = 1000  # configuration files in all
+MAX_CONFIGURATION = 4 << 20  # bytes of all configuration files
+MAX_FILES = 1000  # of them, and patterns of includes
+MAX_DIRECTORIES = 4096
+MAX_NAMES = 1 << 18  # of directory entries that are compared with patterns
+_SPACE = " \t\v\f\r"  # isspace(3) in the C locale; Python's own strip would know more
 _TEMPORARY = (".dpkg-new", ".dpkg-tmp")
 
 
 class Simulated:
     """The entries of a cache that nobody has written."""
+
+    damaged = False
 
     def __init__(self, entries: dict[str, list[CacheEntry]]) -> None:
         self._entries = entries
@@ -69,47 +74,64 @@ def simulate_ldconfig(reader: Reader, builtin: Builtin, machine: Machine) -> Sim
 
 
 def configured_directories(reader: Reader) -> tuple[str, ...]:
-    """The directories that `/etc/ld.so.conf` names, in order, each once, without trailing slashes."""
+    """The directories that `/etc/ld.so.conf` names, in order, each once, without trailing slashes (`parse_conf`)."""
     found: dict[str, None] = {}
-    pending = [(CONFIGURATION, 0)]
-    left = MAX_FILES
-    while pending and left:
-        path, depth = pending.pop()
-        left -= 1
-        ahead: list[tuple[str, int]] = []
-        for line in _lines(reader, path):
-            words = line.split(None, 1)
-            if words[0] == "include" and len(words) == 2:
-                if depth < MAX_DEPTH:
-                    for pattern in words[1].split():
-                        base = "" if pattern.startswith("/") else path.rpartition("/")[0] + "/"
-                        ahead += [(file, depth + 1) for file in _glob(reader, base + pattern)]
-            elif words[0] != "hwcap":
-                # "DIR=TYPE" is an old form, of which the directory counts.
-                found.setdefault(line.partition("=")[0].strip().rstrip("/") or "/")
-        pending += reversed(ahead)
+    left = _Left()
+    open_files = [(CONFIGURATION, 0, _lines(reader, CONFIGURATION, left))]
+    while open_files and len(found) < MAX_DIRECTORIES:
+        path, depth, lines = open_files[-1]
+        line = next(lines, None)
+        if line is None:
+            open_files.pop()
+        elif line.startswith(("include ", "include\t")):
+            # What is included stands where the line is, before what follows it.
+            files = _included(reader, path, line[8:], left) if depth < MAX_DEPTH else []
+            open_files += [(file, depth + 1, _lines(reader, file, left)) for file in reversed(files)]
+        elif not line.lower().startswith(("hwcap ", "hwcap\t")):
+            # "DIR=TYPE" is an old form, of which the directory counts.
+            found.setdefault(line.partition("=")[0].rstrip(_SPACE).rstrip("/") or "/")
     return tuple(path for path in found if path.startswith("/"))
 
 
-def _lines(reader: Reader, path: str) -> Iterator[str]:
+class _Left:
+    """What may still be read of a configuration, which its writer can make include anything any number of times."""
+
+    def __init__(self) -> None:
+        self.size, self.files, self.patterns, self.names = MAX_CONFIGURATION, MAX_FILES, MAX_FILES, MAX_NAMES
+
+
+def _lines(reader: Reader, path: str, left: _Left) -> Iterator[str]:
+    """The lines without comments and white space around them; none of a file that is not there, or is one too many."""
     found = reader.walker.find(path)
-    if found is None or found.entry.kind != "file":
+    if found is None or found.entry.kind != "file" or left.files <= 0:
         return
     try:
         file = reader.root.open(found.path)
     except ReadError:
         return
     try:
-        content = file.read_at(0, MAX_CONFIGURATION)
+        content = file.read_at(0, left.size)
     finally:
         file.close()
+    left.files, left.size = left.files - 1, left.size - len(content)
     for raw in content.split(b"\n"):
-        line = raw.partition(b"#")[0].strip()
-        if line:
-            yield line.decode("utf-8", "surrogateescape")
+        text = raw.partition(b"\0")[0].partition(b"#")[0].decode("utf-8", "surrogateescape").lstrip(_SPACE)
+        if text:
+            yield text
 
 
-def _glob(reader: Reader, pattern: str) -> list[str]:
+def _included(reader: Reader, path: str, patterns: str, left: _Left) -> list[str]:
+    """The files that the patterns of one line lead to: of each those that are there, sorted."""
+    found: list[str] = []
+    for pattern in filter(None, patterns.replace("\t", " ").split(" ")):
+        if left.patterns <= 0:
+            break
+        left.patterns -= 1
+        found += _glob(reader, pattern if pattern.startswith("/") else f"{path.rpartition('/')[0]}/{pattern}", left)
+    return found[:MAX_FILES]
+
+
+def _glob(reader: Reader, pattern: str, left: _Left) -> list[str]:
     """glob(3) inside the root, sorted. A dot at the start of a name is matched by a dot only."""
     from fnmatch import fnmatchcase
 
@@ -121,8 +143,9 @@ def _glob(reader: Reader, pattern: str) -> list[str]:
                 below.append(f"{above}/{part}")
                 continue
             directory = reader.walker.find(above or "/")
-            if directory is not None and directory.entry.kind == "directory":
+            if directory is not None and directory.entry.kind == "directory" and left.names > 0:
                 names = reader.root.names(directory.path)
+                left.names -= 1 + len(names)
                 wanted = (name for name in names if name[0] != "." or part[0] == ".")
                 below += [f"{above}/{name}" for name in wanted if fnmatchcase(name, part)]
         found = below[:MAX_FILES]

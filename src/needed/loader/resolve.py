@@ -9,7 +9,7 @@ from __future__ import annotations
 from needed.closure import Closure, LoadedObject, LoadList, Reason, Script
 from needed.elf import is_elf, parse_elf
 from needed.errors import ElfError, ReadError, ScriptError, SourceError
-from needed.loader.cache import MAX_CACHE, Cache
+from needed.loader.cache import MAX_CACHE, NO_CACHE, Cache
 from needed.loader.glibc import GlibcSearch, RootLoader
 from needed.loader.hwcaps import FIRST_WITHOUT_LEGACY
 from needed.loader.ldso import FALLBACK, MAX_LOADER, parse_builtin
@@ -183,7 +183,7 @@ class Resolver:
             names = parse_preload_file(self._read(found, MAX_PRELOAD_FILE))
             preloads += tuple((name, path) for name in names)
         listed = Walk(self, search, main, interpreter, preloads).run(reason)
-        return replace(listed, cache_path=builtin.cache, configuration=file)
+        return replace(listed, cache_path=builtin.cache, configuration=file, damaged_cache=loader.cache.damaged)
 
     def builtin(self, interpreter: LoadedObject | None) -> Builtin:
         """The constants of the loader `interpreter`, upstream's where it has none to read."""
@@ -300,7 +300,7 @@ class Resolver:
             else:
                 found = self.walker.find(builtin.cache)
                 readable = found is not None and found.entry.kind == "file"
-                content = self._read(found, MAX_CACHE) if found and readable else b""
+                content = self._read(found, MAX_CACHE) if found and readable else NO_CACHE
                 self._caches[key] = Cache(content, machine, legacy=builtin.version < FIRST_WITHOUT_LEGACY)
         return self._caches[key]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from needed.errors import SourceError
 
+HEAD = 256  # BINPRM_BUF_SIZE: what the kernel reads of a file to see how to start it
 MAX_DEPTH = 4  # BINPRM: a fifth nesting ends in ELOOP
 
 
@@ -11,7 +12,7 @@ def parse_shebang(head: bytes) -> tuple[str, ...] | None:
     """The programs that a script's first line asks for: its interpreter, and what `env` would start.
 
     None if the first two bytes are no `#!`. Raises SourceError for a line that the kernel cannot use. `head` is the
-    beginning of the file, 256 bytes (BINPRM_BUF_SIZE).
+    beginning of the file, HEAD bytes.
     """
     if head[:2] != b"#!":
         return None
@@ -21,10 +22,14 @@ def parse_shebang(head: bytes) -> tuple[str, ...] | None:
             "its #! line ends in CR LF, so that the kernel looks for an interpreter whose name ends in CR",
             hints=["convert it: sed -i 's/\\r$//' SCRIPT"],
         )
-    words = line.decode("utf-8", "surrogateescape").split()
-    if not words:
+    # Space and tab separate, and a NUL ends the name (`next_terminator`); to Python more than these is white.
+    words = [word for word in line.decode("utf-8", "surrogateescape").replace("\t", " ").split(" ") if word]
+    name = words[0].partition("\0")[0] if words else ""
+    if not name:
         raise SourceError("its #! line names no interpreter", hints=["write #!/bin/sh, for example"])
-    interpreter, rest = words[0], words[1:]
+    if line == head[2:] and len(head) == HEAD and len(words) == 1 and name == words[0] and line[-1:] not in b" \t":
+        raise SourceError(f"its #! line names an interpreter of more than {HEAD} bytes, which the kernel does not read")
+    interpreter, rest = name, words[1:]
     if interpreter.rpartition("/")[2] == "env":
         return (interpreter, *_started_by_env(rest))
     return (interpreter,)

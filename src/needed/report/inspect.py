@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from needed.elf.mapping import mapping_problem
 from needed.report.text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from needed.elf import ElfFile
     from needed.elf.provenance import Provenance
     from needed.root import Entry
@@ -31,6 +34,7 @@ def render_text(name: str, elf_file: ElfFile, provenance: Provenance, entry: Ent
         ("stripped", {True: "yes", False: "no", None: "unknown (damaged section headers)"}[provenance.stripped]),
         ("setuid", "yes" if entry.mode & 0o4000 else None),
         ("setgid", "yes" if entry.mode & 0o2000 else None),
+        *(("warning", text) for text in _warnings(elf_file, provenance, entry)),
     ]
     lines = [f"  {label:{_WIDTH}}{printable(words)}\n" for label, words in rows if words is not None]
     return "".join((printable(name) + "\n", *lines))
@@ -54,7 +58,20 @@ def render_object(name: str, elf_file: ElfFile, provenance: Provenance, entry: E
         "stripped": provenance.stripped,
         "setuid": bool(entry.mode & 0o4000),
         "setgid": bool(entry.mode & 0o2000),
+        "warnings": list(_warnings(elf_file, provenance, entry)),
     }
+
+
+def _warnings(elf_file: ElfFile, provenance: Provenance, entry: Entry) -> Iterator[str]:
+    """What the file asks for and will not get."""
+    problem = mapping_problem(elf_file, entry.size)
+    if problem:
+        yield problem
+    if entry.mode & 0o6000 and provenance.libc != "musl":
+        # glibc elf/dl-load.c, _dl_dst_substitute and fillin_rpath; musl's fixup_rpath replaces it all the same.
+        search = elf_file.rpath if elf_file.runpath is None else elf_file.runpath
+        if any(token in text for text in (search or "", *elf_file.needed) for token in ("$ORIGIN", "${ORIGIN}")):
+            yield "setuid or setgid: $ORIGIN is ignored unless it leads to a trusted directory, see ld.so(8)"
 
 
 def _named(name: str | None, version: str | None) -> dict[str, str | None] | None:

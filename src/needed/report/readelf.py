@@ -7,6 +7,7 @@ which no loader reads, the offset is shown; and times (prelink's, IRIX's) are nu
 from __future__ import annotations
 
 from needed.elf.model import PT_DYNAMIC
+from needed.elf.parse import DT_AUDIT, DT_DEPAUDIT
 from needed.elf.tags import (
     DT_HIOS,
     DT_HIPROC,
@@ -81,20 +82,18 @@ def dynamic_rows(elf_file: ElfFile) -> tuple[tuple[str, int, int, str], ...]:
 
 
 def _strings(elf_file: ElfFile) -> dict[int, str]:
-    """Which entry, by its index, stands for which string. Of a repeated SONAME or path the parser keeps the last."""
+    """Which entry, by its index, stands for which string. Of a repeated one of a kind the parser keeps the last."""
     dependencies = iter(elf_file.dependencies)
-    audits = iter(elf_file.audit)
-    single = {14: elf_file.soname, 15: elf_file.rpath, 29: elf_file.runpath}
     last = dict(elf_file.entries)
+    audits = zip((tag for tag in (DT_AUDIT, DT_DEPAUDIT) if tag in last), elf_file.audit, strict=True)
+    single = {14: elf_file.soname, 15: elf_file.rpath, 29: elf_file.runpath, **dict(audits)}
     found: dict[int, str] = {}
     for index, (tag, item) in enumerate(elf_file.entries):
         text: str | None = None
         match tag_name(tag, 0):
             case "NEEDED" | "FILTER" | "AUXILIARY":
                 text = next(dependencies).name
-            case "AUDIT" | "DEPAUDIT":
-                text = next(audits)
-            case "SONAME" | "RPATH" | "RUNPATH" if last[tag] == item:
+            case "SONAME" | "RPATH" | "RUNPATH" | "AUDIT" | "DEPAUDIT" if last[tag] == item:
                 text = single[tag]
         if text is not None:
             found[index] = text

@@ -1,0 +1,56 @@
+"""Files to begin with: what `synthetic` writes, small real ELF files of the machines that are there, and caches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from glob import glob
+from pathlib import Path
+
+from needed.elf import parse_elf
+from needed.loader.cache import CacheEntry, render_cache
+from tests.fuzz.readers import ASKING, LOADER, MUSL
+from tests.loader.synthetic import PIE, Writer
+
+MAX_SEED = 80_000
+REAL = (
+    "/bin/true", "/lib/x86_64-linux-gnu/libdl.so.2", "/lib/x86_64-linux-gnu/libutil.so.1",
+    "/usr/*-linux-gnu*/lib/libdl.so.2", "/usr/*-linux-gnu*/lib/libanl.so.1", "/usr/*-linux-gnu*/lib/libnss_compat.so.2",
+    "/usr/*-linux-gnu*/lib/libgcc_s.so.1",
+)  # fmt: skip
+TEXTS = (
+    b"#!/usr/bin/env -S -u X p\n", b"#!/bin/s x\n", b"include *.conf /etc/ld.so.*\n/opt # c\n/opt=libc6\nhwcap 1 x\n",
+    b"libx.so:/lib/libx.so # no\nliby.so\n", b"/opt:/lib\n", b"",
+    b"\0/lib/x86_64-linux-gnu/\0/usr/lib/\0/etc/ld.so.cache\0/etc/ld.so.preload\0stable release version 2.36.\n\0",
+)  # fmt: skip
+
+
+def seeds() -> Iterator[bytes]:
+    yield from TEXTS
+    yield from crafted()
+    machine = parse_elf(ASKING).machine
+    entries = [CacheEntry("liby.so", "/opt/liby.so"), CacheEntry("lib10.so", "/lib/libx.so", "x86-64-v3"),
+               CacheEntry("libx.so", "/lib/libx.so")]  # fmt: skip
+    new = render_cache(entries, machine)
+    yield new
+    yield render_cache(entries[::2], machine)
+    # A combined one: the old table without an entry, and the new one behind it, where a multiple of 8 begins.
+    yield b"ld.so-1.7.0\0" + bytes(4) + new
+    names = b"liby.so\0/opt/liby.so\0"
+    yield b"ld.so-1.7.0\0" + b"\1\0\0\0" + b"\3\3\0\0" + bytes(4) + b"\x08\0\0\0" + names
+    for pattern in REAL:
+        for path in sorted(glob(pattern)):
+            content = Path(path).read_bytes()
+            if len(content) <= MAX_SEED:
+                yield content
+
+
+def crafted() -> Iterator[bytes]:
+    yield ASKING
+    yield MUSL
+    filters = [("soname", "libx.so"), ("filter", "libx.so"), ("auxiliary", "liby.so"), ("runpath", "$ORIGIN:/opt"),
+               ("rpath", "${LIB}/x"), ("depaudit", "a:b"), ("needed", "libx.so.1")]  # fmt: skip
+    writer = Writer(filters, flags_1=PIE, interpreter=LOADER)
+    writer.export(["one", "two", "__libc_start_main", "stdin"])
+    writer.versions(("V1", "V2"), {"libx.so": ["V1", "V3 weak"], "libc.so.6": ["GLIBC_2.34"]})
+    yield writer.finish()
+    yield Writer(e_type=2, starts=True).finish()
