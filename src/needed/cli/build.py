@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from needed.cli.additions import parse_addition
 from needed.cli.console import Progress, print_warnings, write
 from needed.cli.paths import absolute, to_host
 from needed.cli.roots import docker_host, open_root_option, temporary_folder
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from needed.output.destination import Destination
     from needed.output.member_cache import MemberCache
     from needed.pipeline import Plan
-    from needed.rootfs import Addition
 
 _EPILOG = """\
 A DESTINATION is oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, tar:FILE,
@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     codec = _codec(arguments.compression, destinations)
     programs = [_inside(program, arguments.root) for program in arguments.programs]
-    additions = [_addition(text, arguments.root) for text in arguments.add]
+    additions = [parse_addition(text, arguments.root) for text in arguments.add]
     root = open_root_option(arguments.root, arguments.platform)
     planned = plan(root, programs, additions, _settings(arguments), arguments.platform)
     if not arguments.quiet:
@@ -350,17 +350,6 @@ def _library_path(arguments: argparse.Namespace) -> tuple[str, ...]:
 def _inside(path: str, root: str) -> str:
     """A path of the command line as a path inside the root: relative ones are this folder's where the root is `/`."""
     return absolute(path) if root == "/" and "/" in path else path
-
-
-def _addition(text: str, root: str) -> Addition:
-    from needed.rootfs import Addition
-
-    there = os.path.lexists(to_host(f"{root}/{text}" if root != "/" else text))
-    source, _, destination = (text, "", "") if there else text.rpartition(":") if ":" in text else (text, "", "")
-    inside = absolute(source) if root == "/" else f"/{source.lstrip('/')}".rstrip("/") or "/"
-    if destination and not destination.startswith("/"):
-        raise UsageError(f"--add {text}: expected an absolute destination", hints=[f"--add {source}:/{destination}"])
-    return Addition(inside, destination.rstrip("/") or ("/" if destination else inside))
 
 
 def _folder(destination: Destination) -> str:
