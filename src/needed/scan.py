@@ -229,8 +229,8 @@ class _Census:
             if first != path:
                 self.links.setdefault(first, []).append(path)
                 return
-            self.paths.append(path)
             self.count(path, head, entry)
+            self.paths.append(path)
         except ReadError as error:
             self.note_unreadable(path, error)
 
