@@ -61,7 +61,7 @@ def with_lief(path):
 ways = {"bare": (bare, 9, 1), "ours": (ours, 9, 1)}
 try:
     from elftools.elf.elffile import ELFFile
-    ways["pyelftools"] = (pyelftools, 1, 10)
+    ways["pyelftools"] = (pyelftools, 3, 10)
 except ImportError:
     pass
 try:
@@ -70,7 +70,7 @@ try:
     config = lief.ELF.ParserConfig()
     for name in ("parse_relocations", "parse_dyn_symbols", "parse_symtab_symbols", "parse_notes", "parse_overlay"):
         setattr(config, name, False)
-    ways["lief"] = (with_lief, 1, 10)
+    ways["lief"] = (with_lief, 3, 10)
 except ImportError:
     pass
 taken = {name: [] for name in ways}

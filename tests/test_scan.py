@@ -9,7 +9,7 @@ import pytest
 
 from needed import MemoryRoot, ReadError, SourceError, scan_root
 from needed.loader import Settings
-from needed.root import RootPath
+from needed.root import MemoryFile, RootPath
 from needed.scan import Problem, Scanned, Tally, Wanted
 from needed.value import replace
 from tests.loader.synthetic import ET_EXEC, Writer, shared_object
@@ -17,7 +17,7 @@ from tests.loader.synthetic import ET_EXEC, Writer, shared_object
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from needed.root import Entry
+    from needed.root import Entry, OpenFile
 
 LD = "/lib64/ld-linux-x86-64.so.2"
 LOADER: dict[str, bytes | str] = {LD: shared_object(soname="ld-linux-x86-64.so.2")}
@@ -207,7 +207,10 @@ def test_a_folder_named_twice_or_through_a_link_is_scanned_once() -> None:
 
 
 class Locked(MemoryRoot):
-    """A Root of which a folder may not be read."""
+    """A Root of which a folder may not be read, and of one file no more than the start."""
+
+    def open(self, path: RootPath) -> OpenFile:
+        return Bad() if path == "/bad" else super().open(path)
 
     def names(self, path: RootPath) -> tuple[str, ...]:
         if path == "/secret":
@@ -215,11 +218,24 @@ class Locked(MemoryRoot):
         return super().names(path)
 
 
+class Bad(MemoryFile):
+    """A program on a disk that gives its first 64 bytes and no more."""
+
+    def __init__(self) -> None:
+        super().__init__(program())
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        if size > 64:
+            raise ReadError("/bad: cannot be read: Input/output error")
+        return super().read_at(offset, size)
+
+
 def test_what_cannot_be_read_is_an_item_and_no_error() -> None:
-    root = Locked(LOADER | {"/secret/p": program(), "/open/p": program()})
-    found = {item.path: item for item in scan_root(root)}
-    assert list(found) == ["/secret", LD, "/open/p"]
-    secret = found["/secret"]  # type: ignore[index]
+    root = Locked({**LOADER, "/secret/p": program(), "/open/p": program(), "/bad": b"\x7fELF"})
+    items = list(scan_root(root))
+    assert [str(item.path) for item in items] == ["/bad", "/secret", LD, "/open/p"]
+    found = {str(item.path): item for item in items}
+    secret = found["/secret"]
     assert (secret.kind, secret.broken) == ("unreadable", False)
     assert secret.problems[0].message == "cannot be read: Permission denied"
 

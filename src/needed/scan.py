@@ -176,6 +176,7 @@ class _Census:
         self.links: dict[RootPath, list[RootPath]] = {}
         self.libraries: dict[str, list[RootPath]] = {}
         self._first: dict[tuple[int, int], RootPath] = {}
+        self._places: dict[tuple[str, Machine], tuple[RootPath, ...]] = {}
         self._folders: set[tuple[int, int]] = set()
 
     def start(self, folder: str) -> Found:
@@ -228,8 +229,8 @@ class _Census:
             if first != path:
                 self.links.setdefault(first, []).append(path)
                 return
-            self.paths.append(path)
             self.count(path, head, entry)
+            self.paths.append(path)
         except ReadError as error:
             self.note_unreadable(path, error)
 
@@ -340,8 +341,12 @@ class _Census:
 
     def elsewhere(self, name: str, machine: Machine) -> tuple[RootPath, ...]:
         """Where in the root a library of that name is that a process of `machine` could load."""
-        found = (self.resolver.read_object(path) for path in self.libraries.get(name, ()))
-        return tuple(item.path for item in found if item is not None and machine.loads(item.elf.machine))
+        key = (name, machine)
+        if key not in self._places:  # what one plugin lacks, a hundred of its kind lack
+            found = (self.resolver.read_object(path) for path in self.libraries.get(name, ()))
+            places = [item.path for item in found if item is not None and machine.loads(item.elf.machine)]
+            self._places[key] = tuple(places)
+        return self._places[key]
 
 
 def _failed(path: RootPath, kind: str, reason: str, links: tuple[RootPath, ...] = ()) -> Scanned:
