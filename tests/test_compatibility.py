@@ -101,6 +101,13 @@ def test_another_machine_is_the_only_reason_that_is_told() -> None:
     assert "it is for arm64, and this system is for x86-64" in answer.findings[0].message
 
 
+def test_the_machine_over_there_is_not_told_by_the_program_itself() -> None:
+    foreign = bytearray(Writer(flags_1=0x08000000).finish())
+    foreign[18] = 183  # EM_AARCH64
+    there = {"/bin/sh": "-> app", "/bin/app": shared_object(interpreter=GLIBC)}
+    assert told(check(bytes(foreign), there)) == ["machine arm64"]
+
+
 def test_a_script_needs_its_interpreter_over_there() -> None:
     script = b"#!/bin/sh\n"
     assert told(check(script, {GLIBC: GLIBC_LOADER})) == ["interpreter /bin/sh"]

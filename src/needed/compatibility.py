@@ -96,9 +96,10 @@ def check_program(
         missing = f"it is a script, and its interpreter is not here: {error.message}"
         finding = Finding("interpreter", error.interpreter, missing, (f"install {error.interpreter} there",))
         return Compatibility(path, "script", "", (finding,), loaders)
+    machines = _machines(Resolver(target)) | dict.fromkeys(loader.machine.name for loader in loaders)
     findings: list[Finding] = []
     for one in programs:
-        reasons = list(_findings(one, there, loaders))
+        reasons = list(_findings(one, there, machines, loaders))
         findings += reasons or _undefined(one, there, home)
     first = programs[0]
     return Compatibility(path, first.program.elf.linkage, first.machine.name, tuple(findings), loaders)
@@ -124,8 +125,9 @@ def find_loaders(root: Root) -> tuple[PresentLoader, ...]:
     return tuple(found.values())
 
 
-def _findings(program: LoadList, there: Resolver, loaders: tuple[PresentLoader, ...]) -> Iterator[Finding]:
-    machines = _machines(there, program.path) | dict.fromkeys(loader.machine.name for loader in loaders)
+def _findings(
+    program: LoadList, there: Resolver, machines: dict[str, None], loaders: tuple[PresentLoader, ...]
+) -> Iterator[Finding]:
     runs = [*machines, *(name for machine in machines for name in _ALSO_RUNS.get(machine, ()))]
     name = program.machine.name
     if machines and name not in runs:
@@ -255,10 +257,10 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) if part.isascii() and part.isdigit() and len(part) < 9 else -1 for part in parts)
 
 
-def _machines(there: Resolver, program: str) -> dict[str, None]:
+def _machines(target: Resolver) -> dict[str, None]:
     """The machine of a root by a program that every system has: a root may have loaders of several."""
     for path in _SHELLS:
-        item = there.read_object(path) if path != program else None
+        item = target.read_object(path)
         if item is not None:
             return {item.elf.machine.name: None}
     return {}
