@@ -88,9 +88,16 @@ def test_a_library_that_travels_is_there() -> None:
 
 
 def test_a_version_that_is_too_new_is_told_with_the_newest_that_is_there() -> None:
-    answer = check(asking("GLIBC_2.2", "GLIBC_2.38"), {GLIBC: GLIBC_LOADER, LIBC: libc("GLIBC_2.2", "GLIBC_2.4")})
-    assert told(answer) == ["version GLIBC_2.38"]
+    asked = asking("GLIBC_2.2", "GLIBC_2.38", "GLIBC_ABI_DT_RELR")
+    answer = check(asked, {GLIBC: GLIBC_LOADER, LIBC: libc("GLIBC_2.2", "GLIBC_2.4")})
+    assert told(answer) == ["version GLIBC_2.38, GLIBC_ABI_DT_RELR"]
     assert "ends at GLIBC_2.4: it is older" in answer.findings[0].message
+
+
+def test_a_library_that_is_newer_and_dropped_a_version_is_not_called_older() -> None:
+    answer = check(asking("GLIBC_2.3"), {GLIBC: GLIBC_LOADER, LIBC: libc("GLIBC_2.2", "GLIBC_2.17")})
+    assert "libc.so.6 here does not define it" in answer.findings[0].message
+    assert not any("as old as" in hint for hint in answer.findings[0].hints)
 
 
 def test_another_machine_is_the_only_reason_that_is_told() -> None:

@@ -242,11 +242,13 @@ def _no_version(problems: list[VersionProblem], program: LoadList, loaders: tupl
     prefix = first.version.rpartition("_")[0]
     known = [name for name in provider.elf.version_definitions if name.startswith(f"{prefix}_")] if provider else []
     newest = max(known, key=_numbers, default="")
+    older = bool(newest) and any(_numbers(newest) < _numbers(problem.version) for problem in problems)
     message = f"{first.needed_by} asks for {asked} of {library}, and {first.path} here"
-    message += f" ends at {newest}: it is older" if newest else " does not define it"
-    hints = ["compile it on a system as old as this one", "or take its own libraries along: needed build"]
+    message += f" ends at {newest}: it is older" if older else " does not define it"
+    hints = ["or take its own libraries along: needed build"]
+    hints.insert(0, "compile it on a system as old as this one" if older else "compile it against the libraries here")
     release = next((".".join(map(str, one.version)) for one in loaders if one.machine == program.machine), "")
-    if prefix == "GLIBC" and release:
+    if prefix == "GLIBC" and release and older:
         hints.insert(1, f"or pin the release while compiling: zig cc -target …-linux-gnu.{release}")
     return Finding("version", asked, message, tuple(hints))
 
