@@ -94,6 +94,14 @@ def test_a_version_that_is_too_new_is_told_with_the_newest_that_is_there() -> No
     assert "ends at GLIBC_2.4: it is older" in answer.findings[0].message
 
 
+def test_an_interpreter_of_another_machine_does_not_start_it() -> None:
+    foreign = bytearray(GLIBC_LOADER)
+    foreign[18] = 183  # EM_AARCH64
+    answer = check(PROGRAM, {GLIBC: bytes(foreign), "/lib/ld-linux-x86-64.so.2": GLIBC_LOADER, LIBC: libc("GLIBC_2.2")})
+    assert told(answer) == [f"interpreter {GLIBC}"]
+    assert "is for arm64" in answer.findings[0].message
+
+
 def test_a_library_that_is_newer_and_dropped_a_version_is_not_called_older() -> None:
     answer = check(asking("GLIBC_2.3"), {GLIBC: GLIBC_LOADER, LIBC: libc("GLIBC_2.2", "GLIBC_2.17")})
     assert "libc.so.6 here does not define it" in answer.findings[0].message

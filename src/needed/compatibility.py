@@ -32,8 +32,8 @@ _SHELLS = ("/bin/sh", "/usr/bin/env", "/bin/busybox", "/sbin/init")
 
 @value
 class Finding:
-    """One reason why a program does not start. `kind` is "machine", "interpreter", "library", "version" or "symbol";
-    `subject` the name it is about; `hints` are each one way to make it work."""
+    """One reason why a program does not start. `kind` is "permission", "machine", "interpreter", "library", "version" or
+    "symbol"; `subject` the name it is about; `hints` are each one way to make it work."""
 
     kind: str
     subject: str
@@ -83,8 +83,11 @@ def check_program(
     files: dict[RootPath, tuple[Root, Found]] = {}
     for place, origin in laid.items():
         found = home.walker.find(origin)
-        if found is None or found.entry.kind != "file":
+        if found is None:
             raise SourceError(f"{origin}: no such file", hints=["check the path, or name another tree with --root"])
+        if found.entry.kind != "file":
+            what = "a directory" if found.entry.kind == "directory" else "neither a file nor a link to one"
+            raise SourceError(f"{origin}: expected a file, found {what}")
         files[_destination(walker, place)] = (source, found)
     overlay = OverlayRoot(target, files)
     there = Resolver(overlay, settings)
@@ -97,11 +100,11 @@ def check_program(
         finding = Finding("interpreter", error.interpreter, missing, (f"install {error.interpreter} there",))
         return Compatibility(path, "script", "", (finding,), loaders)
     machines = _machines(Resolver(target)) | dict.fromkeys(loader.machine.name for loader in loaders)
-    findings: list[Finding] = []
+    first = programs[0]
+    findings = list(_no_permission(path, home, first))
     for one in programs:
         reasons = list(_findings(one, there, machines, loaders))
         findings += reasons or _undefined(one, there, home)
-    first = programs[0]
     return Compatibility(path, first.program.elf.linkage, first.machine.name, tuple(findings), loaders)
 
 
@@ -125,6 +128,15 @@ def find_loaders(root: Root) -> tuple[PresentLoader, ...]:
     return tuple(found.values())
 
 
+def _no_permission(path: RootPath, home: Resolver, first: LoadList) -> Iterator[Finding]:
+    """That nobody may execute the program, unless it is a library, which is asked about without being started."""
+    found = home.walker.find(path)
+    elf = first.program.elf
+    library = first.path == path and elf.linkage == "shared object" and elf.interpreter is None
+    if found is not None and not found.entry.mode & 0o111 and not library:
+        yield Finding("permission", path, "nobody may execute it", (f"chmod +x {path}",))
+
+
 def _findings(
     program: LoadList, there: Resolver, machines: dict[str, None], loaders: tuple[PresentLoader, ...]
 ) -> Iterator[Finding]:
@@ -136,6 +148,11 @@ def _findings(
         if platform:
             hints.append(f"or take a system for {name}: docker run --platform linux/{platform}")
         yield Finding("machine", name, f"it is for {name}, and this system is for {', '.join(machines)}", tuple(hints))
+        return
+    if program.interpreter is not None and not program.machine.loads(program.interpreter.elf.machine):
+        other = program.interpreter
+        message = f"its interpreter {other.path} is there, and is for {other.elf.machine.name}"
+        yield Finding("interpreter", other.path, message, (f"install the loader for {name} there",))
         return
     if program.missing_interpreter is not None:
         yield _no_interpreter(program, program.missing_interpreter, loaders)
