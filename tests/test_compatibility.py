@@ -119,7 +119,7 @@ def test_another_machine_is_the_only_reason_that_is_told() -> None:
 def test_the_machine_over_there_is_not_told_by_the_program_itself() -> None:
     foreign = bytearray(Writer(flags_1=0x08000000).finish())
     foreign[18] = 183  # EM_AARCH64
-    there = {"/bin/sh": "-> app", "/bin/app": shared_object(interpreter=GLIBC)}
+    there: dict[str, bytes | str] = {"/bin/sh": "-> app", "/bin/app": shared_object(interpreter=GLIBC)}
     assert told(check(bytes(foreign), there)) == ["machine arm64"]
 
 

@@ -32,8 +32,11 @@ _SHELLS = ("/bin/sh", "/usr/bin/env", "/bin/busybox", "/sbin/init")
 
 @value
 class Finding:
-    """One reason why a program does not start. `kind` is "permission", "machine", "interpreter", "library", "version" or
-    "symbol"; `subject` the name it is about; `hints` are each one way to make it work."""
+    """One reason why a program does not start.
+
+    `kind` is "permission", "machine", "interpreter", "library", "version" or "symbol"; `subject` the name it is about;
+    `hints` are each one way to make it work.
+    """
 
     kind: str
     subject: str
