@@ -88,9 +88,24 @@ def test_a_library_that_travels_is_there() -> None:
 
 
 def test_a_version_that_is_too_new_is_told_with_the_newest_that_is_there() -> None:
-    answer = check(asking("GLIBC_2.2", "GLIBC_2.38"), {GLIBC: GLIBC_LOADER, LIBC: libc("GLIBC_2.2", "GLIBC_2.4")})
-    assert told(answer) == ["version GLIBC_2.38"]
+    asked = asking("GLIBC_2.2", "GLIBC_2.38", "GLIBC_ABI_DT_RELR")
+    answer = check(asked, {GLIBC: GLIBC_LOADER, LIBC: libc("GLIBC_2.2", "GLIBC_2.4")})
+    assert told(answer) == ["version GLIBC_2.38, GLIBC_ABI_DT_RELR"]
     assert "ends at GLIBC_2.4: it is older" in answer.findings[0].message
+
+
+def test_an_interpreter_of_another_machine_does_not_start_it() -> None:
+    foreign = bytearray(GLIBC_LOADER)
+    foreign[18] = 183  # EM_AARCH64
+    answer = check(PROGRAM, {GLIBC: bytes(foreign), "/lib/ld-linux-x86-64.so.2": GLIBC_LOADER, LIBC: libc("GLIBC_2.2")})
+    assert told(answer) == [f"interpreter {GLIBC}"]
+    assert "is for arm64" in answer.findings[0].message
+
+
+def test_a_library_that_is_newer_and_dropped_a_version_is_not_called_older() -> None:
+    answer = check(asking("GLIBC_2.3"), {GLIBC: GLIBC_LOADER, LIBC: libc("GLIBC_2.2", "GLIBC_2.17")})
+    assert "libc.so.6 here does not define it" in answer.findings[0].message
+    assert not any("as old as" in hint for hint in answer.findings[0].hints)
 
 
 def test_another_machine_is_the_only_reason_that_is_told() -> None:
@@ -99,6 +114,13 @@ def test_another_machine_is_the_only_reason_that_is_told() -> None:
     answer = check(bytes(foreign), {GLIBC: GLIBC_LOADER})
     assert told(answer) == ["machine arm64"]
     assert "it is for arm64, and this system is for x86-64" in answer.findings[0].message
+
+
+def test_the_machine_over_there_is_not_told_by_the_program_itself() -> None:
+    foreign = bytearray(Writer(flags_1=0x08000000).finish())
+    foreign[18] = 183  # EM_AARCH64
+    there: dict[str, bytes | str] = {"/bin/sh": "-> app", "/bin/app": shared_object(interpreter=GLIBC)}
+    assert told(check(bytes(foreign), there)) == ["machine arm64"]
 
 
 def test_a_script_needs_its_interpreter_over_there() -> None:

@@ -32,8 +32,11 @@ _SHELLS = ("/bin/sh", "/usr/bin/env", "/bin/busybox", "/sbin/init")
 
 @value
 class Finding:
-    """One reason why a program does not start. `kind` is "machine", "interpreter", "library", "version" or "symbol";
-    `subject` the name it is about; `hints` are each one way to make it work."""
+    """One reason why a program does not start.
+
+    `kind` is "permission", "machine", "interpreter", "library", "version" or "symbol"; `subject` the name it is about;
+    `hints` are each one way to make it work.
+    """
 
     kind: str
     subject: str
@@ -83,8 +86,11 @@ def check_program(
     files: dict[RootPath, tuple[Root, Found]] = {}
     for place, origin in laid.items():
         found = home.walker.find(origin)
-        if found is None or found.entry.kind != "file":
+        if found is None:
             raise SourceError(f"{origin}: no such file", hints=["check the path, or name another tree with --root"])
+        if found.entry.kind != "file":
+            what = "a directory" if found.entry.kind == "directory" else "neither a file nor a link to one"
+            raise SourceError(f"{origin}: expected a file, found {what}")
         files[_destination(walker, place)] = (source, found)
     overlay = OverlayRoot(target, files)
     there = Resolver(overlay, settings)
@@ -96,11 +102,12 @@ def check_program(
         missing = f"it is a script, and its interpreter is not here: {error.message}"
         finding = Finding("interpreter", error.interpreter, missing, (f"install {error.interpreter} there",))
         return Compatibility(path, "script", "", (finding,), loaders)
-    findings: list[Finding] = []
-    for one in programs:
-        reasons = list(_findings(one, there, loaders))
-        findings += reasons or _undefined(one, there, home)
+    machines = _machines(Resolver(target)) | dict.fromkeys(loader.machine.name for loader in loaders)
     first = programs[0]
+    findings = list(_no_permission(path, home, first))
+    for one in programs:
+        reasons = list(_findings(one, there, machines, loaders))
+        findings += reasons or _undefined(one, there, home)
     return Compatibility(path, first.program.elf.linkage, first.machine.name, tuple(findings), loaders)
 
 
@@ -124,8 +131,18 @@ def find_loaders(root: Root) -> tuple[PresentLoader, ...]:
     return tuple(found.values())
 
 
-def _findings(program: LoadList, there: Resolver, loaders: tuple[PresentLoader, ...]) -> Iterator[Finding]:
-    machines = _machines(there, program.path) | dict.fromkeys(loader.machine.name for loader in loaders)
+def _no_permission(path: RootPath, home: Resolver, first: LoadList) -> Iterator[Finding]:
+    """That nobody may execute the program, unless it is a library, which is asked about without being started."""
+    found = home.walker.find(path)
+    elf = first.program.elf
+    library = first.path == path and elf.linkage == "shared object" and elf.interpreter is None
+    if found is not None and not found.entry.mode & 0o111 and not library:
+        yield Finding("permission", path, "nobody may execute it", (f"chmod +x {path}",))
+
+
+def _findings(
+    program: LoadList, there: Resolver, machines: dict[str, None], loaders: tuple[PresentLoader, ...]
+) -> Iterator[Finding]:
     runs = [*machines, *(name for machine in machines for name in _ALSO_RUNS.get(machine, ()))]
     name = program.machine.name
     if machines and name not in runs:
@@ -134,6 +151,11 @@ def _findings(program: LoadList, there: Resolver, loaders: tuple[PresentLoader, 
         if platform:
             hints.append(f"or take a system for {name}: docker run --platform linux/{platform}")
         yield Finding("machine", name, f"it is for {name}, and this system is for {', '.join(machines)}", tuple(hints))
+        return
+    if program.interpreter is not None and not program.machine.loads(program.interpreter.elf.machine):
+        other = program.interpreter
+        message = f"its interpreter {other.path} is there, and is for {other.elf.machine.name}"
+        yield Finding("interpreter", other.path, message, (f"install the loader for {name} there",))
         return
     if program.missing_interpreter is not None:
         yield _no_interpreter(program, program.missing_interpreter, loaders)
@@ -240,11 +262,13 @@ def _no_version(problems: list[VersionProblem], program: LoadList, loaders: tupl
     prefix = first.version.rpartition("_")[0]
     known = [name for name in provider.elf.version_definitions if name.startswith(f"{prefix}_")] if provider else []
     newest = max(known, key=_numbers, default="")
+    older = bool(newest) and any(_numbers(newest) < _numbers(problem.version) for problem in problems)
     message = f"{first.needed_by} asks for {asked} of {library}, and {first.path} here"
-    message += f" ends at {newest}: it is older" if newest else " does not define it"
-    hints = ["compile it on a system as old as this one", "or take its own libraries along: needed build"]
+    message += f" ends at {newest}: it is older" if older else " does not define it"
+    hints = ["or take its own libraries along: needed build"]
+    hints.insert(0, "compile it on a system as old as this one" if older else "compile it against the libraries here")
     release = next((".".join(map(str, one.version)) for one in loaders if one.machine == program.machine), "")
-    if prefix == "GLIBC" and release:
+    if prefix == "GLIBC" and release and older:
         hints.insert(1, f"or pin the release while compiling: zig cc -target …-linux-gnu.{release}")
     return Finding("version", asked, message, tuple(hints))
 
@@ -255,10 +279,10 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) if part.isascii() and part.isdigit() and len(part) < 9 else -1 for part in parts)
 
 
-def _machines(there: Resolver, program: str) -> dict[str, None]:
+def _machines(target: Resolver) -> dict[str, None]:
     """The machine of a root by a program that every system has: a root may have loaders of several."""
     for path in _SHELLS:
-        item = there.read_object(path) if path != program else None
+        item = target.read_object(path)
         if item is not None:
             return {item.elf.machine.name: None}
     return {}

@@ -76,6 +76,16 @@ def test_check_of_what_is_not_there_is_an_error(root: Path, tmp_path: Path) -> N
     assert done.returncode == 7 and "cannot be the root" in done.stderr
 
 
+def test_check_says_what_nobody_may_execute_and_what_is_no_file(root: Path, tmp_path: Path) -> None:
+    (root / "bin/prog").chmod(0o644)
+    done = run("check", "/bin/prog", "--root", root, "--against", root, cwd=tmp_path)
+    assert (done.returncode, done.stdout.splitlines()[1]) == (1, "  not executable: nobody may execute it")
+    (root / "lib/liba.so").chmod(0o644)
+    assert run("check", "/lib/liba.so", "--root", root, "--against", root, cwd=tmp_path).returncode == 0
+    done = run("check", "/bin", "--root", root, "--against", root, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "error: /bin: expected a file, found a directory\n")
+
+
 def test_why_prints_the_chain(root: Path, tmp_path: Path) -> None:
     done = run("why", "libb.so", "--for", "prog", "--root", root, cwd=tmp_path)
     assert done.stdout == "/lib/libb.so\n  needed by /lib/liba.so\n  needed by /bin/prog\n  requested\n"

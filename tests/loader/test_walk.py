@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from needed.errors import SourceError
 from needed.loader import resolve
 from needed.root import MemoryRoot
 from tests.loader.synthetic import shared_object
@@ -32,3 +35,18 @@ def test_a_cycle_back_to_the_program_ends() -> None:
     mapped = resolve(MemoryRoot(tree), ["/lib/main"]).programs[0]
     assert not mapped.missing
     assert [item.path for item in mapped.objects] == ["/lib/main", "/lib/libb.so", "/lib/main", "/lib/libc.so", LD]
+
+
+def test_a_script_that_leads_back_to_itself_starts_nowhere() -> None:
+    root = MemoryRoot({"/a": b"#!/b\n", "/b": b"#!/a\n", "/self": b"#!/self\n"})
+    for path in ("/a", "/self"):
+        with pytest.raises(SourceError, match=f"{path}: a script that is its own interpreter"):
+            resolve(root, [path])
+
+
+def test_the_kernel_follows_five_scripts_in_a_row() -> None:
+    scripts: dict[str, bytes | str] = {f"/s{number}": f"#!/s{number - 1}\n".encode() for number in range(1, 7)}
+    root = MemoryRoot({**scripts, "/s0": shared_object(interpreter="/ld.so")})
+    assert len(resolve(root, ["/s5"]).scripts) == 5
+    with pytest.raises(SourceError, match="more than 5 deep"):
+        resolve(root, ["/s6"])

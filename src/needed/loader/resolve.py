@@ -96,9 +96,12 @@ class Resolver:
         programs: dict[str, LoadList] = {}
         scripts: dict[str, Script] = {}
         for executable in executables:
-            pending = [(self.find_program(executable), Reason("requested"), 0)]
+            askers: tuple[RootPath, ...] = ()
+            pending = [(self.find_program(executable), Reason("requested"), askers)]
             while pending:
-                path, reason, depth = pending.pop(0)
+                path, reason, askers = pending.pop(0)
+                if path in askers:
+                    raise SourceError(f"{path}: a script that is its own interpreter; the kernel gives up")
                 if path in programs or path in scripts:
                     continue
                 found = self._program(path, reason)
@@ -106,11 +109,11 @@ class Resolver:
                 if words is None:
                     programs[path] = self.load_list(path, reason)
                     continue
-                if depth == MAX_DEPTH:
+                if len(askers) == MAX_DEPTH:
                     raise SourceError(f"{path}: a script of a script, more than {MAX_DEPTH} deep; the kernel gives up")
                 scripts[path] = Script(path, found, reason)
                 interpreters = [self._interpreter(word, path) for word in words]
-                pending += [(found_at, Reason("interpreter of", path), depth + 1) for found_at in interpreters]
+                pending += [(found_at, Reason("interpreter of", path), (*askers, path)) for found_at in interpreters]
         return Closure(tuple(programs.values()), tuple(scripts.values()))
 
     def find_program(self, name: str) -> RootPath:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from needed.compatibility import Compatibility
 
 _HEADINGS = {
+    "permission": "not executable",
     "machine": "wrong machine",
     "interpreter": "interpreter missing",
     "library": "library missing",
