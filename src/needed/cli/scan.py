@@ -38,7 +38,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser(
         "scan",
         help="check every ELF file of a root: what is missing, who needs what",
-        description="Says which ELF files of a root lack libraries, versions or an interpreter, and runs nothing.",
+        description="Says which ELF files of a root lack libraries, versions or an interpreter,\nand runs nothing.",
         epilog=_EPILOG,
         formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,

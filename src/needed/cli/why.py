@@ -32,7 +32,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser(
         "why",
         help="print the chain of reasons that a file goes in for",
-        description="Prints why a file goes into the image of a program, or is in an image that needed built.",
+        description="Prints why a file goes into the image of a program, or is in an image that\nneeded built.",
         epilog=_EPILOG,
         formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
