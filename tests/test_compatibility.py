@@ -135,6 +135,13 @@ def test_what_is_not_there_at_all_is_an_error() -> None:
         check_program(MemoryRoot({}), "/bin/none", MemoryRoot({}))
 
 
+def test_an_object_file_is_no_program() -> None:
+    content = bytearray(Writer().finish())
+    content[16] = 1  # ET_REL
+    with pytest.raises(SourceError, match="is an object file, not a program"):
+        check(bytes(content), {})
+
+
 def test_loaders_are_found_once_each_by_name() -> None:
     root = MemoryRoot({GLIBC: GLIBC_LOADER, "/lib/ld-linux-x86-64.so.2": "-> ../lib64/ld-linux-x86-64.so.2",
                        MUSL: shared_object()})  # fmt: skip

@@ -104,6 +104,8 @@ def check_program(
         return Compatibility(path, "script", "", (finding,), loaders)
     machines = _machines(Resolver(target)) | dict.fromkeys(loader.machine.name for loader in loaders)
     first = programs[0]
+    if first.program.elf.linkage == "relocatable":
+        raise SourceError(f"{first.path}: is an object file, not a program", hints=["link it first"])
     findings = list(_no_permission(path, home, first))
     for one in programs:
         reasons = list(_findings(one, there, machines, loaders))
