@@ -17,7 +17,7 @@ from tests.loader.synthetic import ET_EXEC, Writer, shared_object
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from needed.root import Entry
+    from needed.root import Entry, OpenFile
 
 LD = "/lib64/ld-linux-x86-64.so.2"
 LOADER: dict[str, bytes | str] = {LD: shared_object(soname="ld-linux-x86-64.so.2")}
@@ -222,6 +222,22 @@ def test_what_cannot_be_read_is_an_item_and_no_error() -> None:
     secret = found["/secret"]  # type: ignore[index]
     assert (secret.kind, secret.broken) == ("unreadable", False)
     assert secret.problems[0].message == "cannot be read: Permission denied"
+
+
+class Closed(MemoryRoot):
+    """One library may not be read."""
+
+    def open(self, path: RootPath) -> OpenFile:
+        if path == "/lib/liba.so":
+            raise ReadError(f"{path}: cannot be read: Permission denied")
+        return super().open(path)
+
+
+def test_what_may_be_in_a_file_that_cannot_be_read_is_no_fault() -> None:
+    root = Closed({**LOADER, "/bin/app": program("liba.so"), "/lib/liba.so": b""})
+    found = {one.path: one for one in scan_root(root)}
+    (problem,) = found[RootPath("/bin/app")].problems
+    assert (problem.message, problem.broken) == ("may be at /lib/liba.so, which cannot be read", False)
 
 
 class Mounted(MemoryRoot):
