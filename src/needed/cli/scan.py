@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from time import monotonic
 
-from needed.cli.console import Progress, colour, write
+from needed.cli.console import Progress, colour, write, write_sentence
 from needed.cli.paths import absolute
 from needed.cli.roots import open_root_option
 from needed.report.text import printable
@@ -105,8 +105,8 @@ def _report(found: Iterable[Scanned], progress: Progress | None, start: float, *
     else:
         red, cyan, plain = ("\033[31m", "\033[36m", "\033[0m") if colour(sys.stdout) else ("", "", "")
         for severity, line in report.render_groups(tally):
-            write(f"{red if severity == 'broken' else cyan}{severity}:{plain} {printable(line)}")
-        write(report.render_summary(tally, seconds))
+            write_sentence(f"{red if severity == 'broken' else cyan}{severity}:{plain} {printable(line)}")
+        write_sentence(report.render_summary(tally, seconds))
     return 1 if tally.broken else 0
 
 
