@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from needed.errors import SourceError
 from needed.loader import resolve
 from needed.root import MemoryRoot
-from tests.loader.synthetic import shared_object
+from tests.loader.synthetic import Writer, shared_object
 
 LD = "/lib64/ld-linux-x86-64.so.2"
 
@@ -32,3 +35,11 @@ def test_a_cycle_back_to_the_program_ends() -> None:
     mapped = resolve(MemoryRoot(tree), ["/lib/main"]).programs[0]
     assert not mapped.missing
     assert [item.path for item in mapped.objects] == ["/lib/main", "/lib/libb.so", "/lib/main", "/lib/libc.so", LD]
+
+
+def test_thousands_of_directories_times_thousands_of_names_are_refused() -> None:
+    names = tuple(f"lib{number}.so" for number in range(2000))
+    dynamic = [("needed", name) for name in names] + [("runpath", ":".join(f"/{number}" for number in range(9000)))]
+    tree: dict[str, bytes | str] = {"/prog": Writer(dynamic, interpreter=LD).finish(), LD: shared_object()}
+    with pytest.raises(SourceError, match="too many places to search"):
+        resolve(MemoryRoot(tree), ["/prog"])

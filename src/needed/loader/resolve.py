@@ -247,8 +247,8 @@ class Resolver:
         return FOUND, LoadedObject(RootPath(path), found, elf)
 
     def read_object(self, path: str) -> LoadedObject | None:
-        """The ELF file that `path` leads to, None if there is none."""
-        found = self.walker.find(path)
+        """The ELF file that `path` leads to, None if there is none; also where it depends on the working directory."""
+        found = self.walker.find(path) if path.startswith("/") else None
         if found is None or found.entry.kind != "file":
             return None
         elf = self.read_elf(found)
