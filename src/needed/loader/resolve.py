@@ -24,7 +24,7 @@ from needed.value import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from needed.elf import ElfFile, Machine
     from needed.loader.glibc import Index
@@ -93,10 +93,11 @@ class Resolver:
         """See `needed.resolve`."""
         programs: dict[str, LoadList] = {}
         scripts: dict[str, Script] = {}
+        followed: dict[str, RootPath] = {}  # script -> what the kernel starts in its place
         for executable in executables:
-            pending = [(self.find_program(executable), Reason("requested"), 0)]
+            pending = [(self.find_program(executable), Reason("requested"))]
             while pending:
-                path, reason, depth = pending.pop(0)
+                path, reason = pending.pop(0)
                 if path in programs or path in scripts:
                     continue
                 found = self._program(path, reason)
@@ -104,11 +105,12 @@ class Resolver:
                 if words is None:
                     programs[path] = self.load_list(path, reason)
                     continue
-                if depth == MAX_DEPTH:
-                    raise SourceError(f"{path}: a script of a script, more than {MAX_DEPTH} deep; the kernel gives up")
                 scripts[path] = Script(path, found, reason)
                 interpreters = [self._interpreter(word, path) for word in words]
-                pending += [(found_at, Reason("interpreter of", path), depth + 1) for found_at in interpreters]
+                followed[path] = interpreters[0]
+                pending += [(found_at, Reason("interpreter of", path)) for found_at in interpreters]
+        for script in followed:
+            _check_depth(script, followed)
         return Closure(tuple(programs.values()), tuple(scripts.values()))
 
     def find_program(self, name: str) -> RootPath:
@@ -328,3 +330,12 @@ class Resolver:
             return file.read_at(0, limit)
         finally:
             file.close()
+
+
+def _check_depth(script: str, followed: Mapping[str, str]) -> None:
+    """Raise SourceError for a script that the kernel does not start: of a script of a script, or of itself."""
+    at, depth = script, 0
+    while at in followed:
+        at, depth = followed[at], depth + 1
+        if depth > MAX_DEPTH:
+            raise SourceError(f"{script}: a script of a script, more than {MAX_DEPTH} deep; the kernel gives up")
