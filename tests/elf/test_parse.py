@@ -178,3 +178,16 @@ def test_truncated_in_the_header() -> None:
     for size, reason in ((0, "not an ELF file"), (3, "not an ELF"), (51, "shorter than"), (63, "shorter than")):
         with pytest.raises(ElfError, match=reason):
             parse_elf(content[:size])
+
+
+def test_a_long_name_that_is_there_thousands_of_times_does_not_fill_the_memory(build: Build) -> None:
+    with pytest.raises(ElfError, match="bytes of dynamic strings"):
+        parse_elf(build(strings=b"a" * 60000 + b"\0", entries=((1, 1),) * 9000))
+
+
+def test_the_versions_of_a_file_end_where_there_is_no_next(build: Build) -> None:
+    need = struct.pack("<HHIII", 1, 60000, 1, 16, 0) + struct.pack("<IHHII", 0, 0, 2, VERSION, 0)
+    plain = build(strings=STRINGS, entries=((0x6FFFFFFE, 0), (0x6FFFFFFF, 1)), more=need)
+    at = 0x10000 + len(plain) - len(need)
+    found = parse_elf(build(strings=STRINGS, entries=((0x6FFFFFFE, at), (0x6FFFFFFF, 1)), more=need))
+    assert [item.versions for item in found.version_needs] == [("GLIBC_2.34",)]

@@ -119,3 +119,9 @@ def test_each_audit_entry_has_its_own_name_in_any_order(build: Build) -> None:
     assert "Dependency audit library: [d]" in found
     assert "Audit library: 0x3" in found  # the last of two counts, and is what the parser keeps
     assert "Audit library: [b]" in found
+
+
+def test_a_long_soname_that_is_there_thousands_of_times_does_not_fill_the_memory(build: Build) -> None:
+    found = render_dynamic(parse_elf(build(strings=b"a" * 60000 + b"\0", entries=((14, 1),) * 9000)))
+    assert len(found) < 8 << 20
+    assert found.count("\n") > 9000

@@ -7,11 +7,14 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from struct import pack_into
 
 import pytest
+from tests.loader.synthetic import Writer
 
 from needed.elf import Bytes, parse_elf
 from needed.elf.symbols import Import, exports, parse_references, parse_symbols, undefined_imports
+from needed.errors import ElfError
 from needed.loader import Resolver, Settings
 from needed.loader.binding import Binder
 from needed.root import DirectoryRoot, MemoryRoot, RootPath
@@ -167,3 +170,17 @@ def test_imports_and_exports_have_versions() -> None:
     assert offered["pow", "GLIBC_2.29"]
     assert not offered["pow", "GLIBC_2.2.5"]
     assert "fputs" not in {name for name, _ in offered}
+
+
+@pytest.mark.parametrize("step", [0, 1], ids=["the same name", "names that overlap"])
+def test_a_long_name_of_many_symbols_does_not_fill_the_memory(step: int) -> None:
+    writer = Writer()
+    count, at = 1000, writer.string("a" * 60000)
+    writer.export(f"{number}" for number in range(count))
+    content = bytearray(writer.finish())
+    elf = parse_elf(bytes(content))
+    table = dict(elf.entries)[6]
+    for number in range(count):
+        pack_into("<I", content, table + 24 * (number + 1), at + step * number)
+    with pytest.raises(ElfError, match="bytes of symbol names"):
+        exports(Bytes(bytes(content)), elf)

@@ -7,7 +7,7 @@ import pytest
 from needed.errors import SourceError
 from needed.loader import resolve
 from needed.root import MemoryRoot
-from tests.loader.synthetic import shared_object
+from tests.loader.synthetic import Writer, shared_object
 
 LD = "/lib64/ld-linux-x86-64.so.2"
 
@@ -50,3 +50,11 @@ def test_the_kernel_follows_five_scripts_in_a_row() -> None:
     assert len(resolve(root, ["/s5"]).scripts) == 5
     with pytest.raises(SourceError, match="more than 5 deep"):
         resolve(root, ["/s6"])
+
+
+def test_thousands_of_directories_times_thousands_of_names_are_refused() -> None:
+    names = tuple(f"lib{number}.so" for number in range(2000))
+    dynamic = [("needed", name) for name in names] + [("runpath", ":".join(f"/{number}" for number in range(9000)))]
+    tree: dict[str, bytes | str] = {"/prog": Writer(dynamic, interpreter=LD).finish(), LD: shared_object()}
+    with pytest.raises(SourceError, match="too many places to search"):
+        resolve(MemoryRoot(tree), ["/prog"])

@@ -21,7 +21,7 @@ MAX_DYNAMIC_ENTRIES = 65536
 MAX_DEPENDENCIES = 10_000
 MAX_PATH = 4096  # PATH_MAX; the kernel refuses a longer PT_INTERP (fs/binfmt_elf.c)
 MAX_STRING = 65536  # an RPATH may be long, but not longer than this
-MAX_STRINGS = 4 << 20  # bytes of all strings of one file together: overlapping ones must not fill the memory
+MAX_STRINGS = 4 << 20  # bytes of all strings of one file together: overlapping and repeated ones too
 MAX_VERSIONS = 65536
 MAX_VERSION_TABLE = 4 * MAX_STRING
 HEAD = 4096  # one read brings the header, the program headers and nearly always the interpreter
@@ -195,6 +195,7 @@ class _Reader:
         """The NUL-terminated string at `offset` of the dynamic string table."""
         known = self.texts.get(offset)
         if known is not None:
+            self.spend(len(known))  # who prints it prints it each time
             return known
         if offset >= self.strings_size:
             raise ElfError(f"malformed: string offset {offset} outside of DT_STRTAB ({self.strings_size} bytes)")
@@ -209,12 +210,15 @@ class _Reader:
                     break
         if end < 0:
             raise ElfError("malformed: a dynamic string without an end")
-        self.budget -= end - start
-        if self.budget < 0:
-            raise ElfError(f"malformed: more than {MAX_STRINGS} bytes of dynamic strings")
+        self.spend(end - start)
         # Names are bytes to a loader. Undecodable ones survive the way to text and back (PEP 383), on any locale.
         found = self.texts[offset] = self.window[start:end].decode("utf-8", "surrogateescape")
         return found
+
+    def spend(self, size: int) -> None:
+        self.budget -= size
+        if self.budget < 0:
+            raise ElfError(f"malformed: more than {MAX_STRINGS} bytes of dynamic strings")
 
     def version_needs(self, address: int, number: int) -> tuple[VersionNeed, ...]:
         """The `verneed` records and their `vernaux` (gABI's symbol versioning supplement, LSB "Symbol Versioning")."""
@@ -232,6 +236,8 @@ class _Reader:
             for _ in range(count):
                 _, flags, _, version, step = table.unpack(self.layout.vernaux, place)
                 (weak if flags & VER_FLG_WEAK else versions).append(self.string(version))
+                if not step:
+                    break
                 place += step
             found.append(VersionNeed(self.string(file), tuple(versions), tuple(weak)))
             if not following:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MAX_SYMBOLS = 1 << 21
 MAX_STRINGS = 64 << 20  # bytes of DT_STRTAB that are read
-MAX_NAMES = 64 << 20  # bytes of all names that overlap others
+MAX_REPEATED = 1 << 20  # bytes of names that overlap others or are there again, besides some that the table allows
 MAX_NAME = 65536
 MAX_BUCKETS = 1 << 21
 MAX_RELOCATIONS = 1 << 21  # entries of one table that are not relative
@@ -477,19 +477,21 @@ def _names(strings: bytes, offsets: Sequence[int]) -> list[bytes]:
             raise ElfError("malformed: a dynamic string without an end")
         by_offset = dict(zip(map(add, accumulate(map(len, pieces), initial=0), count()), pieces, strict=False))
     found = list(map(by_offset.get, offsets))
-    budget = MAX_NAMES
-    if None not in found:
-        return found  # type: ignore[return-value]
-    for place, offset in enumerate(offsets):
-        if found[place] is None:
-            end = strings.find(b"\0", offset, offset + MAX_NAME)
-            if end < 0:
-                raise ElfError(f"malformed: string offset {offset} outside of DT_STRTAB, or a string without an end")
-            budget -= end - offset
-            if budget < 0:
-                raise ElfError(f"malformed: more than {MAX_NAMES} bytes of symbol names")
-            found[place] = by_offset[offset] = strings[offset:end]
-    return found  # type: ignore[return-value]  # no None is left
+    # What a linker writes is hardly longer than its table; one long name a thousand times would fill the memory.
+    limit = left = 4 * len(strings) + MAX_REPEATED
+    if None in found:
+        for place, offset in enumerate(offsets):
+            if found[place] is None:
+                end = strings.find(b"\0", offset, offset + MAX_NAME)
+                if end < 0:
+                    raise ElfError(f"malformed: string offset {offset} outside of DT_STRTAB, or without an end")
+                left -= end - offset
+                if left < 0:
+                    break
+                found[place] = strings[offset:end]
+    if left < 0 or sum(map(len, found)) > limit:  # type: ignore[arg-type]  # no None is left
+        raise ElfError(f"malformed: more than {limit} bytes of symbol names")
+    return found  # type: ignore[return-value]
 
 
 def _text(raw: bytes) -> str:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 MAX_KEPT = 1 << 19  # symbols of the tables that are kept for the next program
 MAX_FINDINGS = 1 << 18
+MAX_MESSAGES = 32 << 20  # characters of all of them
 MAX_SAME = 256  # symbols of one name or hash in one file: each is looked at for each reference
 _UNVERSIONED = (None, False, None)
 _RESIZED = "Symbol `%s' has different size in shared object, consider re-linking"
@@ -106,6 +107,7 @@ class Binder:
     def __init__(self, root: Root, *, lazy: bool) -> None:
         self.root, self.lazy = root, lazy
         self._tables: dict[str, _Table] = {}
+        self._weight = 0  # of all of them
         self._habits: dict[str, Habits] = {}
 
     def check(self, load_list: LoadList) -> Bindings:
@@ -132,8 +134,9 @@ class Binder:
                 raise ElfError(f"{item.path}: {error.message}") from None
             finally:
                 file.close()
-            while self._tables and table.weight + sum(kept.weight for kept in self._tables.values()) > MAX_KEPT:
-                del self._tables[next(iter(self._tables))]
+            self._weight += table.weight
+            while self._tables and self._weight > MAX_KEPT:
+                self._weight -= self._tables.pop(next(iter(self._tables))).weight
         else:
             table = self._tables.pop(key)
         self._tables[key] = table  # the last used one at the end
@@ -164,6 +167,8 @@ class _Process:
     ) -> None:
         self.load_list, self.scope, self.tables, self.habits = load_list, scope, tables, habits
         self.places = _numbers_by_name(scope, load_list)
+        self.left = MAX_MESSAGES
+        self.bare = {number for number, table in enumerate(tables) if table.symbols.versyms is None}
         self.asked: dict[int, dict[Pair, tuple[bytes, Wish]]] = {}
         self.found: dict[tuple[bytes, Wish], tuple[int, int]] = {}  # place in the scope, index of the symbol
         self.look_up()
@@ -203,6 +208,7 @@ class _Process:
             for pair in self.tables[number].look_ups(musl=self.habits.musl) if notable else ():
                 if pair in notable:
                     left -= 1
+                    self.spend(notable[pair])
                     if left < 0:
                         raise ElfError(f"{self.load_list.path}: more than {MAX_FINDINGS} look-ups fail")
                     yield notable[pair]
@@ -212,16 +218,23 @@ class _Process:
     def notable(self, number: int) -> Iterator[tuple[Pair, Finding]]:
         """What there is to say of the look-ups of one object."""
         path, symbols = self.scope[number].path, self.tables[number].symbols
-        bare = {place for place, table in enumerate(self.tables) if table.symbols.versyms is None}
         for pair, (name, wish) in self.asked.get(number, {}).items():
             found = self.found.get((name, wish))
-            if found and pair[1] != COPY and found[0] not in bare and not self.habits.strict:
+            if found and pair[1] != COPY and found[0] not in self.bare and not self.habits.strict:
                 continue  # nothing to say, as of nearly all
             kind, message = self.judge(pair, (name, wish), symbols)
             if kind:
                 text = name.decode("utf-8", "surrogateescape")
                 words = (text, wish[0], wish[2])
-                yield pair, Finding(kind, *words, path, message % words[: message.count("%s")])
+                finding = Finding(kind, *words, path, message % words[: message.count("%s")])
+                self.spend(finding)
+                yield pair, finding
+
+    def spend(self, finding: Finding) -> None:
+        """A name, or a version, may be long and be asked for thousands of times."""
+        self.left -= len(finding.message)
+        if self.left < 0:
+            raise ElfError(f"{self.load_list.path}: more than {MAX_MESSAGES} characters of look-ups that fail")
 
     def judge(self, pair: Pair, asked: tuple[bytes, Wish], symbols: Symbols) -> tuple[str, str]:
         """The kind of a finding and the form of its message, ("", "") if all is well."""

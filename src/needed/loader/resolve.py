@@ -24,7 +24,7 @@ from needed.value import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from needed.elf import ElfFile, Machine
     from needed.loader.glibc import Index
@@ -95,13 +95,11 @@ class Resolver:
         """See `needed.resolve`."""
         programs: dict[str, LoadList] = {}
         scripts: dict[str, Script] = {}
+        followed: dict[str, RootPath] = {}  # script -> what the kernel starts in its place
         for executable in executables:
-            askers: tuple[RootPath, ...] = ()
-            pending = [(self.find_program(executable), Reason("requested"), askers)]
+            pending = [(self.find_program(executable), Reason("requested"))]
             while pending:
-                path, reason, askers = pending.pop(0)
-                if path in askers:
-                    raise SourceError(f"{path}: a script that is its own interpreter; the kernel gives up")
+                path, reason = pending.pop(0)
                 if path in programs or path in scripts:
                     continue
                 found = self._program(path, reason)
@@ -109,11 +107,12 @@ class Resolver:
                 if words is None:
                     programs[path] = self.load_list(path, reason)
                     continue
-                if len(askers) == MAX_DEPTH:
-                    raise SourceError(f"{path}: a script of a script, more than {MAX_DEPTH} deep; the kernel gives up")
                 scripts[path] = Script(path, found, reason)
                 interpreters = [self._interpreter(word, path) for word in words]
-                pending += [(found_at, Reason("interpreter of", path), (*askers, path)) for found_at in interpreters]
+                followed[path] = interpreters[0]
+                pending += [(found_at, Reason("interpreter of", path)) for found_at in interpreters]
+        for script in followed:
+            _check_depth(script, followed)
         return Closure(tuple(programs.values()), tuple(scripts.values()))
 
     def find_program(self, name: str) -> RootPath:
@@ -259,8 +258,8 @@ class Resolver:
         return FOUND, LoadedObject(RootPath(path), found, elf)
 
     def read_object(self, path: str) -> LoadedObject | None:
-        """The ELF file that `path` leads to, None if there is none."""
-        found = self.walker.find(path)
+        """The ELF file that `path` leads to, None if there is none; also where it depends on the working directory."""
+        found = self.walker.find(path) if path.startswith("/") else None
         if found is None or found.entry.kind != "file":
             return None
         elf = self.read_elf(found)
@@ -365,3 +364,14 @@ class Resolver:
 def _is_musl(interpreter: str) -> bool:
     """Whose rules hold is decided by the loader that a program names, not by the machine that we run on."""
     return interpreter.rpartition("/")[2].startswith("ld-musl-")
+
+
+def _check_depth(script: str, followed: Mapping[str, str]) -> None:
+    """Raise SourceError for a script that the kernel does not start: of a script of a script, or of itself."""
+    at, depth = script, 0
+    while at in followed:
+        at, depth = followed[at], depth + 1
+        if at == script:
+            raise SourceError(f"{script}: a script that is its own interpreter; the kernel gives up")
+        if depth > MAX_DEPTH:
+            raise SourceError(f"{script}: a script of a script, more than {MAX_DEPTH} deep; the kernel gives up")

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
             """Whose RPATH counts for a name of LD_PRELOAD or of the preload file."""
 
         def candidates(self, name: str, chain: tuple[LoadedObject, ...]) -> Iterator[Candidate]:
-            """Where to look for `name`, best first; `chain` is requester, its parent, ... main, or empty."""
+            """Where to look for `name`, best first; `chain` is the requester, then of its parent, ... main those
+            with RPATH or RUNPATH; or empty."""
 
         def is_default(self, folder: str) -> bool:
             """Whether `folder` is searched for every object, whatever the files say."""

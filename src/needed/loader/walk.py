@@ -7,6 +7,7 @@ Asks a Search where a name is looked for, and the Resolver what is there.
 from __future__ import annotations
 
 from needed.closure import Attempt, CachedPath, LoadList, Need
+from needed.errors import SourceError
 from needed.loader.verdict import FOUND, LOOP
 from needed.loader.versions import find_version_problems
 
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
             """The names of the symbols that `item` has for others."""
 
 
+# Directories times names: a quarter of a million places for one program, fewer if their paths are long.
+MAX_PLACES = 64 << 20  # characters of paths, and PER_PLACE for each
+PER_PLACE = 200
+
+
 class Walk:
     """One process. `preloads` are names with who asks for them; they are optional, a failing one is only a message."""
 
@@ -43,7 +49,7 @@ class Walk:
         )  # fmt: skip
         self.objects = [main]
         # By identity of the Python object: main may be loaded a second time, as a library under its own path string.
-        self.parents: dict[int, LoadedObject] = {}
+        self.chains: dict[int, tuple[LoadedObject, ...]] = {}
         self.listed = {id(main)}
         # Before main in the loader's list, where it does not look for what is loaded: that search begins at main.
         self.filters_of_main: list[LoadedObject] = []
@@ -54,6 +60,7 @@ class Walk:
         self.aliases: list[LoadedObject] = []
         self.cached: list[CachedPath] = []
         self.used_file = False
+        self.left = MAX_PLACES
 
     def run(self, reason: Reason) -> LoadList:
         """The load list, without the files that configured it. Nothing that is missing raises."""
@@ -149,6 +156,10 @@ class Walk:
         for candidate in self.search.candidates(name, chain):
             if candidate.rule == given_up:
                 continue
+            self.left -= len(candidate.path) + PER_PLACE
+            if self.left < 0:
+                hint = "look at the RPATH and RUNPATH of it and of its libraries: needed inspect FILE"
+                raise SourceError(f"{self.main.path}: its libraries ask for too many places to search", hints=[hint])
             outcome, found = self.prober.probe(candidate.path, self.search)
             attempts.append(Attempt(candidate.path, candidate.rule, outcome))
             if found is not None and outcome == FOUND:
@@ -182,7 +193,7 @@ class Walk:
         if same is None:
             self.identities[found.found.entry.identity] = item = found
             if chain:
-                self.parents[id(found)] = chain[0]
+                self.chains[id(found)] = (found, *(chain if _has_search_path(chain[0]) else chain[1:]))
         else:
             item = same
             if found.path != same.path:
@@ -192,11 +203,8 @@ class Walk:
         return item
 
     def chain(self, item: LoadedObject) -> tuple[LoadedObject, ...]:
-        """`item`, who asked for it first, ... main."""
-        chain = [item]
-        while (parent := self.parents.get(id(chain[-1]))) is not None:
-            chain.append(parent)
-        return tuple(chain)
+        """`item`, who asked for it first, ... main, of these ancestors those that have a search path."""
+        return self.chains.get(id(item), (item,))
 
     def note_cached(self, name: str, found: LoadedObject) -> None:
         """Whether the image needs a cache for it, or the name by which a default directory offers it."""
@@ -210,6 +218,10 @@ class Walk:
                 self.aliases.append(offered)
                 return
         self.cached.append(CachedPath(name, found.path, _hwcap(found.path)))
+
+
+def _has_search_path(item: LoadedObject) -> bool:
+    return item.elf.rpath is not None or item.elf.runpath is not None
 
 
 def _hwcap(path: str) -> str:

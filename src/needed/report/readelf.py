@@ -7,7 +7,7 @@ which no loader reads, the offset is shown; and times (prelink's, IRIX's) are nu
 from __future__ import annotations
 
 from needed.elf.model import PT_DYNAMIC
-from needed.elf.parse import DT_AUDIT, DT_DEPAUDIT
+from needed.elf.parse import DT_AUDIT, DT_DEPAUDIT, MAX_STRINGS
 from needed.elf.tags import (
     DT_HIOS,
     DT_HIPROC,
@@ -82,12 +82,14 @@ def dynamic_rows(elf_file: ElfFile) -> tuple[tuple[str, int, int, str], ...]:
 
 
 def _strings(elf_file: ElfFile) -> dict[int, str]:
-    """Which entry, by its index, stands for which string. Of a repeated one of a kind the parser keeps the last."""
+    """Which entry, by its index, stands for which string. Of a repeated one of a kind the parser keeps the last; of a
+    long one that is there thousands of times some go without."""
     dependencies = iter(elf_file.dependencies)
     last = dict(elf_file.entries)
     audits = zip((tag for tag in (DT_AUDIT, DT_DEPAUDIT) if tag in last), elf_file.audit, strict=True)
     single = {14: elf_file.soname, 15: elf_file.rpath, 29: elf_file.runpath, **dict(audits)}
     found: dict[int, str] = {}
+    left = MAX_STRINGS
     for index, (tag, item) in enumerate(elf_file.entries):
         text: str | None = None
         match tag_name(tag, 0):
@@ -95,7 +97,8 @@ def _strings(elf_file: ElfFile) -> dict[int, str]:
                 text = next(dependencies).name
             case "SONAME" | "RPATH" | "RUNPATH" | "AUDIT" | "DEPAUDIT" if last[tag] == item:
                 text = single[tag]
-        if text is not None:
+        left -= len(text or "")
+        if text is not None and left >= 0:
             found[index] = text
     return found
 
