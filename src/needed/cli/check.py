@@ -6,7 +6,7 @@ import sys
 
 from needed.cli.console import write, write_sentence
 from needed.cli.paths import absolute, to_host
-from needed.cli.roots import open_root_option
+from needed.cli.roots import library_path, open_root_option
 from needed.errors import UsageError
 from needed.report.text import printable
 
@@ -53,8 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     source, target = open_root_option(arguments.root), open_root_option(arguments.against)
     here = arguments.root == "/"
     travels = dict(_travelling(text, here=here) for text in arguments.add)
-    directories = tuple(filter(None, (arguments.library_path or "").replace(";", ":").split(":")))
-    settings = Settings(directories)
+    settings = Settings(library_path(arguments.library_path, target))
     answers = []
     for program in arguments.programs:
         named = absolute(program) if here and "/" in program else program
