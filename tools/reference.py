@@ -13,7 +13,8 @@ from needed.errors import NeededError
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 CODES = {
     0: "done",
-    1: "the answer is no: `ldd` of something that is not dynamic, or not there; a `scan` that finds something broken",
+    1: "the answer is no: `ldd` of something that is not dynamic, or not there; a `check` of a program that does not "
+    "start; a `why` or `scan --needs` that nothing answers; a `scan` that finds something broken",
     70: "a defect of ours",
     130: "interrupted",
     141: "the reader of standard output left",
