@@ -10,7 +10,7 @@ from needed.errors import ScriptError, SourceError
 from needed.loader import Resolver
 from needed.loader.ldso import FALLBACK
 from needed.loader.settings import DEFAULTS
-from needed.loader.verdict import UNREADABLE
+from needed.loader.verdict import RELATIVE, UNREADABLE
 from needed.root import OverlayRoot, RootPath, Walker
 from needed.value import value
 
@@ -238,7 +238,8 @@ def _no_library(need: Need, unindexed: str | None, there: Resolver) -> Finding:
     if closed:
         message = f"{by} may be at {closed.path}, which cannot be read"
         return Finding("library", need.name, message, ("ask again as a user who may read it",))
-    searched = list(dict.fromkeys(one.path.rpartition("/")[0] or "/" for one in need.attempts))
+    looked_at = (one.path for one in need.attempts if one.outcome != RELATIVE)
+    searched = list(dict.fromkeys(path.rpartition("/")[0] or "/" for path in looked_at))
     near = _near(need.name, searched, there)
     message = f"{by} is in none of {', '.join(searched) or 'the places searched'}"
     hints = [f"install the package that has {need.name} there"]

@@ -191,7 +191,7 @@ class DirectoryRoot:
             self._top = os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise ReadError(
-                f"{self.path}: cannot be the root: {error.strerror}", hints=["name a directory with --root"]
+                f"{self.path}: cannot be the root: {error.strerror}", hints=["name a directory that is there"]
             ) from None
         self._open: dict[str, int] = {}
 

@@ -69,11 +69,28 @@ def test_check_against_an_image_and_as_json(root: Path, tmp_path: Path) -> None:
     assert answer["starts"] and answer["loaders"][0]["libc"] == "glibc"
 
 
+def test_an_image_has_the_library_path_that_it_sets(root: Path, tmp_path: Path) -> None:
+    (root / "opt").mkdir()
+    (root / "lib/libb.so").rename(root / "opt/libb.so")
+    words = ("build", "prog", "--root", root, "--library-path", "/opt", "-t", "x")
+    assert run(*words, cwd=tmp_path).returncode == 0
+    image = "docker-archive:x.tar"
+    for asked in (
+        ("check", "prog", "--root", image, "--against", image),
+        ("scan", "--root", image),
+        ("why", "libb.so", "--for", "prog", "--root", image),
+    ):
+        assert run(*asked, cwd=tmp_path).returncode == 0
+    assert "\tlibb.so => /opt/libb.so\n" in run("ldd", "--root", image, "prog", cwd=tmp_path).stdout
+    done = run("check", "prog", "--root", image, "--against", image, "--library-path", ":rel", cwd=tmp_path)
+    assert "is in none of /lib" in done.stdout
+
+
 def test_check_of_what_is_not_there_is_an_error(root: Path, tmp_path: Path) -> None:
     done = run("check", "/bin/none", "--root", root, "--against", root, cwd=tmp_path)
     assert (done.returncode, done.stderr.splitlines()[0]) == (2, "error: /bin/none: no such file")
     done = run("check", "prog", "--root", root, "--against", tmp_path / "none", cwd=tmp_path)
-    assert done.returncode == 7 and "cannot be the root" in done.stderr
+    assert done.returncode == 7 and "cannot be the root" in done.stderr and "--root" not in done.stderr
 
 
 def test_check_says_what_nobody_may_execute_and_what_is_no_file(root: Path, tmp_path: Path) -> None:

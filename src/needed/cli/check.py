@@ -7,7 +7,7 @@ import sys
 from needed.cli.additions import parse_addition
 from needed.cli.console import write, write_sentence
 from needed.cli.paths import absolute
-from needed.cli.roots import open_root_option
+from needed.cli.roots import library_path, open_root_option
 from needed.report.text import printable
 
 TYPE_CHECKING = False
@@ -51,8 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     here = arguments.root == "/"
     additions = [parse_addition(text, arguments.root) for text in arguments.add]
     travels = {item.destination: item.source for item in additions}
-    directories = tuple(filter(None, (arguments.library_path or "").replace(";", ":").split(":")))
-    settings = Settings(directories)
+    settings = Settings(library_path(arguments.library_path, target))
     answers = []
     for program in arguments.programs:
         named = absolute(program) if here and "/" in program else program

@@ -6,7 +6,7 @@ import sys
 
 from needed.cli.console import print_warnings, write
 from needed.cli.paths import absolute
-from needed.cli.roots import open_root_option
+from needed.cli.roots import library_path, open_root_option
 from needed.errors import ElfError, ReadError, SourceError
 from needed.report.text import printable
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from needed.closure import LoadList
     from needed.loader import Settings
     from needed.loader.binding import Bindings
+    from needed.root import Root
 
 
 def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -43,7 +44,8 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from needed.loader import Resolver
 
-    resolver = Resolver(open_root_option(arguments.root), _settings(arguments))
+    root = open_root_option(arguments.root)
+    resolver = Resolver(root, _settings(arguments, root))
     binder = None
     if arguments.data_relocs or arguments.function_relocs:
         from needed.loader.binding import Binder
@@ -87,10 +89,10 @@ def run(arguments: argparse.Namespace) -> int:
     return status
 
 
-def _settings(arguments: argparse.Namespace) -> Settings:
+def _settings(arguments: argparse.Namespace, root: Root) -> Settings:
     from needed.loader import Settings
 
-    directories = tuple(arguments.library_path.replace(";", ":").split(":")) if arguments.library_path else ()
+    directories = library_path(arguments.library_path, root)
     if not arguments.hwcaps:
         return Settings(directories, ldconfig=arguments.ldconfig)
     from needed.loader.hwcaps import active_at

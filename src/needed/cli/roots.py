@@ -27,6 +27,21 @@ def open_root_option(text: str, platform: str = "") -> Root:
     return open_root(to_host(text), parse_platform(platform) if platform else None, surroundings)
 
 
+def library_path(option: str | None, root: Root) -> tuple[str, ...]:
+    """The elements of LD_LIBRARY_PATH: what the option says, else what a process of `root` has if that is an image
+    that sets it. Never what our own environment has."""
+    from needed.root import DirectoryRoot
+
+    text = option
+    if text is None and not isinstance(root, DirectoryRoot):
+        from needed.image.root import ImageRoot
+
+        config = root.config if isinstance(root, ImageRoot) else None
+        words = dict(item.split("=", 1) for item in config.env if "=" in item) if config else {}
+        text = words.get("LD_LIBRARY_PATH")
+    return tuple(text.replace(";", ":").split(":")) if text else ()
+
+
 def docker_host() -> str:
     """The engine's address, as Docker's own command finds it."""
     return os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"

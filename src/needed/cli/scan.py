@@ -7,7 +7,7 @@ from time import monotonic
 
 from needed.cli.console import Progress, colour, write, write_sentence
 from needed.cli.paths import absolute
-from needed.cli.roots import open_root_option
+from needed.cli.roots import library_path, open_root_option
 from needed.report.text import printable
 
 TYPE_CHECKING = False
@@ -60,8 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     root, here = open_root_option(arguments.root), arguments.root == "/"
     folders = [absolute(text) if here else f"/{text.lstrip('/')}" for text in arguments.folders or ["/"]]
-    directories = tuple(filter(None, (arguments.library_path or "").replace(";", ":").split(":")))
-    settings = Settings(directories, ldconfig=arguments.ldconfig)
+    settings = Settings(library_path(arguments.library_path, root), ldconfig=arguments.ldconfig)
     wanted = None
     if arguments.needs is not None:
         path = absolute(arguments.needs) if here and "/" in arguments.needs else arguments.needs

@@ -6,7 +6,7 @@ import sys
 
 from needed.cli.console import write
 from needed.cli.paths import absolute
-from needed.cli.roots import open_root_option
+from needed.cli.roots import library_path, open_root_option
 from needed.errors import UsageError
 from needed.report.text import printable
 
@@ -96,6 +96,7 @@ def _rootfs(arguments: argparse.Namespace) -> Rootfs:
         return plan_of_image(image, arguments.image).rootfs
     here = arguments.root == "/"
     programs = [absolute(one) if here and "/" in one else one for one in arguments.programs]
-    directories = tuple(filter(None, (arguments.library_path or "").replace(";", ":").split(":")))
+    root = open_root_option(arguments.root)
+    directories = library_path(arguments.library_path, root)
     settings = Settings(directories, ldconfig=arguments.ldconfig, preload_file=False)
-    return plan(open_root_option(arguments.root), programs, settings=settings).rootfs
+    return plan(root, programs, settings=settings).rootfs
