@@ -3,7 +3,7 @@
 # make engines   the tests against Docker, Podman, skopeo and umoci (as root; on Debian it installs what is missing)
 # make oracle    our closures against the loaders of whole Debian roots, 13 of them (as root on Debian; ARGS=--help)
 # make fuzz      strange bytes for every reader, guided by coverage, for an hour (ARGS=-max_total_time=60)
-# make bench     the measurements, as a table
+# make bench     the measurements, as a table (ARGS=loader or ARGS=builds for a part)
 
 # The newest Python that really runs and can make an environment (a shim of pyenv may do neither).
 PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3; do \

@@ -13,7 +13,8 @@ from needed.errors import NeededError
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 CODES = {
     0: "done",
-    1: "the answer is no: `ldd` of something that is not dynamic, or not there",
+    1: "the answer is no: `ldd` of what is not dynamic or not there, `check` of what does not start, `scan` of a root "
+    "with something broken, `why` of what nothing asks for",
     70: "a defect of ours",
     130: "interrupted",
     141: "the reader of standard output left",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from needed.errors import ScriptError, SourceError
 from needed.loader import Resolver
+from needed.loader.ldso import FALLBACK
 from needed.loader.settings import DEFAULTS
 from needed.root import OverlayRoot, RootPath, Walker
 from needed.value import value
@@ -31,8 +32,11 @@ _SHELLS = ("/bin/sh", "/usr/bin/env", "/bin/busybox", "/sbin/init")
 
 @value
 class Finding:
-    """One reason why a program does not start. `kind` is "machine", "interpreter", "library" or "version"; `subject`
-    the name it is about; `hints` are each one way to make it work."""
+    """One reason why a program does not start.
+
+    `kind` is "permission", "machine", "interpreter", "library", "version" or "symbol"; `subject` the name it is about;
+    `hints` are each one way to make it work.
+    """
 
     kind: str
     subject: str
@@ -82,8 +86,11 @@ def check_program(
     files: dict[RootPath, tuple[Root, Found]] = {}
     for place, origin in laid.items():
         found = home.walker.find(origin)
-        if found is None or found.entry.kind != "file":
+        if found is None:
             raise SourceError(f"{origin}: no such file", hints=["check the path, or name another tree with --root"])
+        if found.entry.kind != "file":
+            what = "a directory" if found.entry.kind == "directory" else "neither a file nor a link to one"
+            raise SourceError(f"{origin}: expected a file, found {what}")
         files[_destination(walker, place)] = (source, found)
     overlay = OverlayRoot(target, files)
     there = Resolver(overlay, settings)
@@ -95,10 +102,12 @@ def check_program(
         missing = f"it is a script, and its interpreter is not here: {error.message}"
         finding = Finding("interpreter", error.interpreter, missing, (f"install {error.interpreter} there",))
         return Compatibility(path, "script", "", (finding,), loaders)
-    findings: list[Finding] = []
-    for one in programs:
-        findings += _findings(one, there, loaders, target)
+    machines = _machines(Resolver(target)) | dict.fromkeys(loader.machine.name for loader in loaders)
     first = programs[0]
+    findings = list(_no_permission(path, home, first))
+    for one in programs:
+        reasons = list(_findings(one, there, machines, loaders))
+        findings += reasons or _undefined(one, there, home)
     return Compatibility(path, first.program.elf.linkage, first.machine.name, tuple(findings), loaders)
 
 
@@ -116,15 +125,24 @@ def find_loaders(root: Root) -> tuple[PresentLoader, ...]:
             if item is None or item.found.path in found:
                 continue
             libc = "musl" if name.startswith("ld-musl-") else "glibc"
-            version = resolver.builtin(item).version if libc == "glibc" else ()
+            builtin = resolver.builtin(item)
+            version = builtin.version if libc == "glibc" and builtin is not FALLBACK else ()
             found[item.found.path] = PresentLoader(item.path, item.elf.machine, libc, version)
     return tuple(found.values())
 
 
+def _no_permission(path: RootPath, home: Resolver, first: LoadList) -> Iterator[Finding]:
+    """That nobody may execute the program, unless it is a library, which is asked about without being started."""
+    found = home.walker.find(path)
+    elf = first.program.elf
+    library = first.path == path and elf.linkage == "shared object" and elf.interpreter is None
+    if found is not None and not found.entry.mode & 0o111 and not library:
+        yield Finding("permission", path, "nobody may execute it", (f"chmod +x {path}",))
+
+
 def _findings(
-    program: LoadList, there: Resolver, loaders: tuple[PresentLoader, ...], target: Root
+    program: LoadList, there: Resolver, machines: dict[str, None], loaders: tuple[PresentLoader, ...]
 ) -> Iterator[Finding]:
-    machines = dict.fromkeys(loader.machine.name for loader in loaders) or _machines(there, program.path)
     runs = [*machines, *(name for machine in machines for name in _ALSO_RUNS.get(machine, ()))]
     name = program.machine.name
     if machines and name not in runs:
@@ -134,17 +152,47 @@ def _findings(
             hints.append(f"or take a system for {name}: docker run --platform linux/{platform}")
         yield Finding("machine", name, f"it is for {name}, and this system is for {', '.join(machines)}", tuple(hints))
         return
+    if program.interpreter is not None and not program.machine.loads(program.interpreter.elf.machine):
+        other = program.interpreter
+        message = f"its interpreter {other.path} is there, and is for {other.elf.machine.name}"
+        yield Finding("interpreter", other.path, message, (f"install the loader for {name} there",))
+        return
     if program.missing_interpreter is not None:
         yield _no_interpreter(program, program.missing_interpreter, loaders)
         return
     unindexed = there.found_by_ldconfig(program)
     for need in program.missing:
-        yield _no_library(need, unindexed.get(need.name), target, there)
+        yield _no_library(need, unindexed.get(need.name), there)
     by_asker: dict[tuple[str, str], list[VersionProblem]] = {}
     for problem in program.unmet_versions:
         by_asker.setdefault((problem.path, problem.needed_by), []).append(problem)
     for problems in by_asker.values():
-        yield _no_version(problems, program)
+        yield _no_version(problems, program, loaders)
+
+
+def _undefined(program: LoadList, there: Resolver, home: Resolver) -> Iterator[Finding]:
+    """The symbols that nothing over there defines and something at home does: libraries without versions age too."""
+    from needed.loader.binding import Binder
+
+    if program.interpreter is None:
+        return
+    absent = {(one.object, one.symbol): None for one in Binder(there.root, lazy=False).check(program).undefined}
+    if not absent:
+        return
+    try:
+        usual = Binder(home.root, lazy=False).check(home.load_list(program.path)).undefined
+    except SourceError:  # an interpreter of a script that only the other root has
+        usual = ()
+    known = {(one.object, one.symbol) for one in usual}
+    by_object: dict[str, list[str]] = {}
+    for path, symbol in absent:
+        if (path, symbol) not in known:
+            by_object.setdefault(path, []).append(symbol)
+    for user, symbols in by_object.items():
+        some = ", ".join(symbols[:3]) + (f" and {len(symbols) - 3} more" if len(symbols) > 3 else "")
+        message = f"{user} uses {some}, which no library here defines"
+        hints = ("compile it against the libraries here", "or take its own libraries along: needed build")
+        yield Finding("symbol", symbols[0], message, hints)
 
 
 def _no_interpreter(program: LoadList, wanted: str, loaders: tuple[PresentLoader, ...]) -> Finding:
@@ -174,7 +222,7 @@ def _no_interpreter(program: LoadList, wanted: str, loaders: tuple[PresentLoader
     return Finding("interpreter", wanted, message, ("compile it statically", carry))
 
 
-def _no_library(need: Need, unindexed: str | None, target: Root, there: Resolver) -> Finding:
+def _no_library(need: Need, unindexed: str | None, there: Resolver) -> Finding:
     bad = next((one for one in need.attempts if one.outcome.startswith(("not loadable", "wrong machine"))), None)
     by = f"{need.name}, needed by {need.needed_by},"
     if unindexed:
@@ -184,7 +232,7 @@ def _no_library(need: Need, unindexed: str | None, target: Root, there: Resolver
         message = f"{by} is at {bad.path} and cannot be loaded: {bad.outcome.partition(': ')[2] or bad.outcome}"
         return Finding("library", need.name, message, (f"install {need.name} for this machine there",))
     searched = list(dict.fromkeys(one.path.rpartition("/")[0] or "/" for one in need.attempts))
-    near = _near(need.name, searched, target, there.walker)
+    near = _near(need.name, searched, there)
     message = f"{by} is in none of {', '.join(searched) or 'the places searched'}"
     hints = [f"install the package that has {need.name} there"]
     if near:
@@ -193,20 +241,20 @@ def _no_library(need: Need, unindexed: str | None, target: Root, there: Resolver
     return Finding("library", need.name, message, (*hints, "or take it along: needed build takes all that it needs"))
 
 
-def _near(name: str, folders: list[str], target: Root, walker: Walker) -> str:
+def _near(name: str, folders: list[str], there: Resolver) -> str:
     """A library in `folders` whose name differs from `name` in what follows `.so` only."""
     stem = name.partition(".so")[0] + ".so"
     for folder in folders:
-        found = walker.find(folder)
+        found = there.walker.find(folder)
         if found is not None and found.entry.kind == "directory":
-            names = [one for one in target.names(found.path) if one.startswith(stem) and one != name]
+            names = [one for one in there.root.names(found.path) if one.startswith(stem) and one != name]
             versions = [one for one in names if one != stem]
             if versions:
                 return min(versions, key=len)
     return ""
 
 
-def _no_version(problems: list[VersionProblem], program: LoadList) -> Finding:
+def _no_version(problems: list[VersionProblem], program: LoadList, loaders: tuple[PresentLoader, ...]) -> Finding:
     first = problems[0]
     library = first.path.rpartition("/")[2]
     asked = ", ".join(dict.fromkeys(problem.version for problem in problems))
@@ -214,11 +262,13 @@ def _no_version(problems: list[VersionProblem], program: LoadList) -> Finding:
     prefix = first.version.rpartition("_")[0]
     known = [name for name in provider.elf.version_definitions if name.startswith(f"{prefix}_")] if provider else []
     newest = max(known, key=_numbers, default="")
+    older = bool(newest) and any(_numbers(newest) < _numbers(problem.version) for problem in problems)
     message = f"{first.needed_by} asks for {asked} of {library}, and {first.path} here"
-    message += f" ends at {newest}: it is older" if newest else " does not define it"
-    hints = ["compile it on a system as old as this one", "or take its own libraries along: needed build"]
-    if prefix == "GLIBC" and newest:
-        release = newest.removeprefix("GLIBC_")
+    message += f" ends at {newest}: it is older" if older else " does not define it"
+    hints = ["or take its own libraries along: needed build"]
+    hints.insert(0, "compile it on a system as old as this one" if older else "compile it against the libraries here")
+    release = next((".".join(map(str, one.version)) for one in loaders if one.machine == program.machine), "")
+    if prefix == "GLIBC" and release and older:
         hints.insert(1, f"or pin the release while compiling: zig cc -target …-linux-gnu.{release}")
     return Finding("version", asked, message, tuple(hints))
 
@@ -229,10 +279,10 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) if part.isascii() and part.isdigit() and len(part) < 9 else -1 for part in parts)
 
 
-def _machines(there: Resolver, program: str) -> dict[str, None]:
-    """The machine of a root without a loader, by a program that every system has."""
+def _machines(target: Resolver) -> dict[str, None]:
+    """The machine of a root by a program that every system has: a root may have loaders of several."""
     for path in _SHELLS:
-        item = there.read_object(path) if path != program else None
+        item = target.read_object(path)
         if item is not None:
             return {item.elf.machine.name: None}
     return {}

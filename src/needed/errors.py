@@ -13,9 +13,10 @@
     ├── ImageError        8   an image or archive is damaged, hostile, or not one; or which is meant is not clear
     └── ProofError        9   what would ship resolves otherwise than the root that it was taken from
 
-Besides these the command ends with 0 (done), 1 (the answer is "no": `ldd` of something that is not dynamic),
-70 (a defect of ours), 130, 141 and 143 (interrupted, closed pipe, terminated). Knows nothing of terminals: text is made
-in `report`, exit codes are used in `cli`.
+Besides these the command ends with 0 (done), 1 (the answer is "no": `ldd` of something that is not dynamic, `check` of
+what does not start, a `scan` that finds something broken, `why` of what nothing asks for), 70 (a defect of ours), 130,
+141 and 143 (interrupted, closed pipe, terminated). Knows nothing of terminals: text is made in `report`, exit codes are
+used in `cli`.
 """
 
 from __future__ import annotations

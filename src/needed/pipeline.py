@@ -13,6 +13,7 @@ from needed.image.model import Platform, parse_platform
 from needed.loader import Resolver, Settings
 from needed.loader.hwcaps import active_at
 from needed.loader.settings import DEFAULTS
+from needed.notes import find_notes
 from needed.proof import prove
 from needed.request import parse_request
 from needed.rootfs import Addition, Rootfs, assemble
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from needed.image.root import ImageRoot
+    from needed.notes import Note
     from needed.root import Root
 
 NOTHING: Mapping[str, str] = {}
@@ -32,12 +34,13 @@ DEFAULT_PLATFORM = Platform("linux", "amd64")
 
 @value
 class Plan:
-    """What ships and why. `requested` are the programs' paths in the order of the request."""
+    """What ships and why. `requested` are the programs' paths in the order of the request; `notes` stop nothing."""
 
     closure: Closure
     rootfs: Rootfs
     platform: Platform
     requested: tuple[str, ...]
+    notes: tuple[Note, ...] = ()
 
 
 def plan(
@@ -76,7 +79,7 @@ def plan(
     rootfs = assemble(root, closure, additions)
     for one, resolved in zip(resolvers, closures, strict=True):
         prove(one, resolved, rootfs, replace(one.settings, ldconfig=False))
-    return Plan(closure, rootfs, chosen, tuple(requested))
+    return Plan(closure, rootfs, chosen, tuple(requested), tuple(find_notes(resolver, closures[0], settings)))
 
 
 def _levels(settings: Settings) -> Iterator[Settings]:

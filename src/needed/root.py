@@ -150,7 +150,36 @@ class Walker:
         return Found(at, entry, tuple(links)) if entry else None
 
 
+def list_kinds(root: Root, path: RootPath) -> list[tuple[str, str]]:
+    """The names in the directory `path`, each with its Entry's kind, sorted by their bytes. Raises ReadError."""
+    if isinstance(root, DirectoryRoot):
+        return root.kinds(path)
+    entries = ((name, root.entry(join(path, name))) for name in root.names(path))
+    return [(name, entry.kind) for name, entry in entries if entry is not None]
+
+
+def read_head(root: Root, path: RootPath, size: int) -> bytes:
+    """At most `size` bytes from the start of the regular file at `path`. Raises ReadError."""
+    if isinstance(root, DirectoryRoot):
+        return root.head(path, size)
+    file = root.open(path)
+    try:
+        return file.read_at(0, size)
+    finally:
+        file.close()
+
+
 _KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "symlink"}
+# O_NONBLOCK: a fifo that took a file's place must not block us.
+_READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def _kind_of(item: os.DirEntry[str]) -> str:
+    if item.is_file(follow_symlinks=False):
+        return "file"
+    if item.is_dir(follow_symlinks=False):
+        return "directory"
+    return "symlink" if item.is_symlink() else "special"
 
 
 class DirectoryRoot:
@@ -201,10 +230,33 @@ class DirectoryRoot:
 
     def open(self, path: RootPath) -> OpenFile:
         directory, _, name = path.rpartition("/")
-        # O_NONBLOCK: a fifo that took the file's place must not block us.
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            return HostFile(path, os.open(encode_path(name), flags, dir_fd=self._parent(directory)))
+            return HostFile(path, os.open(encode_path(name), _READING, dir_fd=self._parent(directory)))
+        except OSError as error:
+            raise _unreadable(path, error) from None
+
+    def kinds(self, path: RootPath) -> list[tuple[str, str]]:
+        """See `list_kinds`. What readdir(3) tells is enough: nothing in the directory is looked at."""
+        try:
+            descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._parent(path))
+            try:
+                with os.scandir(descriptor) as items:
+                    found = sorted([(os.fsencode(item.name), _kind_of(item)) for item in items])
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        return [(name.decode("utf-8", "surrogateescape"), kind) for name, kind in found]
+
+    def head(self, path: RootPath, size: int) -> bytes:
+        """See `read_head`."""
+        directory, _, name = path.rpartition("/")
+        try:
+            descriptor = os.open(encode_path(name), _READING, dir_fd=self._parent(directory))
+            try:
+                return os.read(descriptor, size)
+            finally:
+                os.close(descriptor)
         except OSError as error:
             raise _unreadable(path, error) from None
 
@@ -214,12 +266,18 @@ class DirectoryRoot:
             return self._top
         if path in self._open:
             return self._open[path]
-        above, _, name = path.rpartition("/")
         flags = os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
-        descriptor = os.open(encode_path(name), flags, dir_fd=self._parent(above))
-        if len(self._open) >= 16:
-            os.close(self._open.pop(next(iter(self._open))))
-        self._open[path] = descriptor
+        at, names = path, []
+        while at and at not in self._open:
+            at, _, name = at.rpartition("/")
+            names.append(name)
+        descriptor = self._open[at] if at else self._top
+        for name in reversed(names):  # no recursion: a tree may be thousands of folders deep
+            descriptor = os.open(encode_path(name), flags, dir_fd=descriptor)
+            if len(self._open) >= 16:
+                os.close(self._open.pop(next(iter(self._open))))
+            at = f"{at}/{name}"
+            self._open[at] = descriptor
         return descriptor
 
 

@@ -31,7 +31,7 @@ def by_argparse(words: list[str]) -> dict[str, object] | None:
 
 
 @settings(max_examples=2000, deadline=None)
-@given(st.sampled_from(["build", "ldd", "inspect"]), st.lists(WORDS, max_size=7))
+@given(st.sampled_from(["build", "ldd", "inspect", "scan"]), st.lists(WORDS, max_size=7))
 def test_what_it_understands_argparse_understands_alike(verb: str, words: list[str]) -> None:
     quick = read_plain(_module(verb).add, words)
     if quick is not None:
@@ -50,6 +50,7 @@ def test_what_it_understands_argparse_understands_alike(verb: str, words: list[s
         "build bash -n",
         "ldd /bin/ls --tree",
         "inspect --dynamic /usr/bin/git",
+        "scan --root oci:image --json /usr/bin",
     ],
 )
 def test_it_understands_everyday_command_lines(words: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.images import F, L, S, layout
 
 import needed
-from needed.root import DirectoryRoot, MemoryRoot, RootPath, Walker, encode_path
+from needed.root import DirectoryRoot, MemoryRoot, RootPath, Walker, encode_path, list_kinds, read_head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,6 +110,21 @@ def test_names_are_sorted_by_their_bytes(root: Root) -> None:
     assert set(root.names(RootPath("/"))) == {path.split("/")[1] for path in TREE}
 
 
+def test_a_folder_is_listed_with_kinds_in_the_order_of_names(root: Root) -> None:
+    for folder in (RootPath("/"), RootPath("/usr/bin"), RootPath("/etc/alternatives")):
+        wanted = [(name, entry(root, f"{folder.rstrip('/')}/{name}").kind) for name in root.names(folder)]
+        assert list_kinds(root, folder) == wanted
+
+
+def test_the_head_of_a_file_is_its_first_bytes(root: Root) -> None:
+    assert read_head(root, RootPath("/usr/bin/tool"), 2) == b"to"
+    assert read_head(root, RootPath("/usr/bin/tool"), 64) == b"tool"
+    assert read_head(root, RootPath("/usr/bin/empty"), 64) == b""
+    for path in ("/usr", "/bin", "/no", "/dangling"):
+        with pytest.raises(needed.ReadError):
+            read_head(root, RootPath(path), 4)
+
+
 def test_a_file_is_read_in_pieces_and_not_beyond_its_end(root: Root) -> None:
     file = root.open(RootPath("/usr/lib/libx.so.1"))
     assert file.size == 70_000
@@ -151,6 +166,14 @@ def test_links_are_followed_inside_the_root(root: Root) -> None:
 def test_a_path_may_have_1500_parts(root: Root) -> None:
     found = Walker(root).find(DEEP)
     assert found is not None and root.open(found.path).read_at(0, 9) == b"deep"
+
+
+def test_a_deep_path_is_found_again_when_its_folders_were_forgotten(root: Root) -> None:
+    folder = RootPath(DEEP.removesuffix("/f"))
+    assert list_kinds(root, folder) == [("f", "file")]
+    for path in TREE:  # more folders than a DirectoryRoot keeps open
+        root.entry(RootPath(path))
+    assert list_kinds(root, folder) == [("f", "file")]
 
 
 @pytest.fixture(params=["directory", "image"])

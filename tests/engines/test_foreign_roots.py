@@ -1,4 +1,4 @@
-"""The bounded part of `make oracle`: two foreign roots, and the layouts of three more machines and of musl.
+"""The bounded part of `make oracle`: two foreign roots, and the layouts of two more machines and of musl.
 
 Asks the real loaders under qemu's user-mode emulation; the product never runs what it reads.
 """
@@ -40,7 +40,7 @@ def test_the_closure_of_each_file_of_a_foreign_root_is_its_own_loader_s(
     assert_agreement(of_packages(DebianRoot(suite, architecture, FEW), cache, How(240, JOBS)), 80)
 
 
-@pytest.mark.parametrize(("suite", "architecture"), [("bookworm", "amd64"), ("bookworm", "armhf"), ("trixie", "amd64")])
+@pytest.mark.parametrize(("suite", "architecture"), [("bookworm", "armhf"), ("trixie", "amd64")])
 def test_each_layout_is_resolved_as_glibc_does(suite: str, architecture: str, cache: Path) -> None:
     assert_agreement(of_layouts(suite, architecture, cache, JOBS), 100)
 

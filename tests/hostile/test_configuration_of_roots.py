@@ -73,7 +73,7 @@ def test_l02_a_damaged_cache_is_ignored_where_the_loader_ignores_it_and_said_to_
     answer = run("ldd", "--root", str(root), "/bin/p")
     assert answer.status == 0
     assert ("libx.so => /opt/libx.so" in answer.out) == finds
-    warning = "warning: /etc/ld.so.cache: damaged, and ignored as the loader ignores it\n"
+    warning = "needed ldd: /etc/ld.so.cache is damaged, and ignored as the loader ignores it\n"
     assert answer.err == (warning if damaged else "")
     built = run("build", "--root", str(root), "/bin/p", "-o", f"dir:{tmp_path}/out")
     assert built.status == (0 if finds else 3)
@@ -96,9 +96,8 @@ def test_l02_a_build_that_does_without_the_cache_warns_of_it(tmp_path: Path) -> 
     (root / "etc/ld.so.cache").write_bytes(b"junk")
     words = ("build", "--root", str(root), "/bin/p", "-o", f"dir:{tmp_path}/out")
     answer = run(*words)
-    assert (answer.status, answer.err.splitlines()[0]) == (
-        0, "warning: /etc/ld.so.cache: damaged, and ignored as the loader ignores it",
-    )  # fmt: skip
+    assert answer.status == 0
+    assert "/etc/ld.so.cache is damaged, and ignored as the loader ignores it" in answer.err
     assert run(*words[:-1], f"dir:{tmp_path}/other", "--quiet").err == ""
 
 

@@ -153,7 +153,7 @@ SCRIPTS = {
     "nothing": (b"#!", "names no interpreter"),
     "NUL": (b"#!\0/usr/bin/two\n", "names no interpreter"),
     "env-of-nothing": (b"#!/usr/bin/env -S nothing-of-this-name\n", "no such program"),
-    "itself": (b"#!/usr/bin/evil\n", "a script of a script, more than 5 deep"),
+    "itself": (b"#!/usr/bin/evil\n", "a script that is its own interpreter"),
     "a-directory": (b"#!/usr/bin\n", "expected a program, found a directory"),
     "escapes": (b"#!/\x1b[31m\xff\n", "no such file"),
 }

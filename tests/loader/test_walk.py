@@ -43,3 +43,18 @@ def test_thousands_of_directories_times_thousands_of_names_are_refused() -> None
     tree: dict[str, bytes | str] = {"/prog": Writer(dynamic, interpreter=LD).finish(), LD: shared_object()}
     with pytest.raises(SourceError, match="too many places to search"):
         resolve(MemoryRoot(tree), ["/prog"])
+
+
+def test_a_script_that_leads_back_to_itself_starts_nowhere() -> None:
+    root = MemoryRoot({"/a": b"#!/b\n", "/b": b"#!/a\n", "/self": b"#!/self\n"})
+    for path in ("/a", "/self"):
+        with pytest.raises(SourceError, match=f"{path}: a script that is its own interpreter"):
+            resolve(root, [path])
+
+
+def test_the_kernel_follows_five_scripts_in_a_row() -> None:
+    scripts: dict[str, bytes | str] = {f"/s{number}": f"#!/s{number - 1}\n".encode() for number in range(1, 7)}
+    root = MemoryRoot({**scripts, "/s0": shared_object(interpreter="/ld.so")})
+    assert len(resolve(root, ["/s5"]).scripts) == 5
+    with pytest.raises(SourceError, match="more than 5 deep"):
+        resolve(root, ["/s6"])

@@ -94,9 +94,12 @@ def resolved(resolver: Resolver, path: str) -> Answer:
         if need.attempts and need.attempts[-1].outcome.startswith(NOT_LOADABLE):
             return Answer(fatal=need.attempts[-1].path, alias=need.name)
     missing = tuple(need.name for need in mapped.missing)
-    paths = [item.path for item in mapped.objects]
-    needs_nothing = not mapped.objects[paths.index(mapped.path)].elf.needed
-    return Answer(() if needs_nothing and not musl else tuple(paths[paths.index(mapped.path) + 1 :]), missing)
+    main = mapped.program
+    if not musl and not main.elf.needed:
+        return Answer((), missing)
+    filtees = {item.name for item in main.elf.dependencies if item.tag != "NEEDED"}
+    before = {need.path for need in mapped.needs if need.needed_by == main.path and need.name in filtees}
+    return Answer(tuple(item.path for item in mapped.objects[1:] if item.path not in before), missing)
 
 
 def agree(ours: Answer, theirs: Answer, interpreter: str) -> bool:

@@ -58,9 +58,8 @@ def craft(elf: Elf, target: Target) -> bytes:
     names_at = interp_at + len(interp)
     symbols_at = names_at + len(names) + 7 & ~7
     hash_at = symbols_at + 24
-    # The words of DT_HASH are 64 bits wide on s390x, against the gABI; not to musl, which looks symbols up in a list.
-    long = architecture == "s390x" and "musl" not in target.interpreter
-    table = pack(f"{mark}4{'Q' if long else 'I'}", 1, 1, 0, 0)
+    # The words of DT_HASH are 64 bits wide on s390x, against the gABI.
+    table = pack(f"{mark}4{'Q' if architecture == 's390x' else 'I'}", 1, 1, 0, 0)
     dynamic_at = hash_at + len(table)
     pairs = [*offsets, (5, names_at), (10, len(names)), (6, symbols_at), (11, 24 if wide else 16), (4, hash_at)]
     pairs += [(_DT_FLAGS_1, elf.flags_1)] if elf.flags_1 else []

@@ -27,7 +27,7 @@ BIARCH = {"amd64": ("lib32stdc++6", "lib32z1", "libc6-i386", "libc6-x32", "libx3
 C_LIBRARY = ("libc-bin", "libc6")
 MUSL = ("musl",)
 # What the bounded part in CI unpacks.
-FEW = ("coreutils", "curl", "dovecot-core", "fakeroot", "libc-bin", "pulseaudio-utils", "smbclient", "util-linux")
+FEW = ("coreutils", "curl", "dovecot-core", "fakeroot", "libc-bin", "pulseaudio-utils", "rsyslog", "util-linux")
 
 
 def varied(architecture: str) -> tuple[str, ...]:

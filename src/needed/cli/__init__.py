@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from needed.cli.quick import Arguments
     from needed.errors import NeededError
 
-_VERBS = ("build", "ldd", "check", "why", "inspect", "completion")
+_VERBS = ("build", "ldd", "check", "why", "scan", "inspect", "completion")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -143,6 +143,8 @@ def _module(name: str) -> _Verb:
         from needed.cli import check as module  # type: ignore[no-redef]
     elif name == "why":
         from needed.cli import why as module  # type: ignore[no-redef]
+    elif name == "scan":
+        from needed.cli import scan as module  # type: ignore[no-redef]
     elif name == "inspect":
         from needed.cli import inspect as module  # type: ignore[no-redef]
     else:

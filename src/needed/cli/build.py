@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from needed.cli.console import Progress, print_warnings, write
+from needed.cli.additions import parse_addition
+from needed.cli.console import Progress, write
 from needed.cli.paths import absolute, to_host
 from needed.cli.roots import docker_host, open_root_option, temporary_folder
 from needed.errors import UsageError
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from needed.output.destination import Destination
     from needed.output.member_cache import MemberCache
     from needed.pipeline import Plan
-    from needed.rootfs import Addition
 
 _EPILOG = """\
 A DESTINATION is oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, tar:FILE,
@@ -99,11 +99,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     codec = _codec(arguments.compression, destinations)
     programs = [_inside(program, arguments.root) for program in arguments.programs]
-    additions = [_addition(text, arguments.root) for text in arguments.add]
+    additions = [parse_addition(text, arguments.root) for text in arguments.add]
     root = open_root_option(arguments.root, arguments.platform)
     planned = plan(root, programs, additions, _settings(arguments), arguments.platform)
-    if not arguments.quiet:
-        print_warnings(planned.closure.damaged_caches)
     if arguments.dry_run:
         _show_plan(planned, as_json=arguments.json)
         return 0
@@ -130,7 +128,7 @@ def _write(
 
     codec, reference, destinations = shape
     _stop_on_signals()
-    progress = Progress(sys.stderr) if not arguments.quiet and sys.stderr.isatty() else None
+    progress = Progress(sys.stderr, _packing) if not arguments.quiet and sys.stderr.isatty() else None
     cache = None if arguments.no_cache else _member_cache()
     packing = Packing(codec, None, progress, cache)
     store = SpoolStore(_folder(destinations[0]))
@@ -145,42 +143,59 @@ def _write(
         write_image(image, planned.rootfs, destination, reference, docker_host=docker_host(), stdout=sys.stdout.buffer)
         for destination in destinations
     ]
-    pairs = zip(destinations, written, strict=True)
-    lines = [f"{(place.reference or reference).name}@{item.digest}" for place, item in pairs]
-    _report(arguments, image, reference, [item.name for item in written], lines)
+    pairs = [
+        (item.name, f"{(place.reference or reference).name}@{item.digest}")
+        for place, item in zip(destinations, written, strict=True)
+    ]
+    _report(arguments, planned, image, str(reference), pairs)
     return 0
 
 
-def _report(
-    arguments: argparse.Namespace, image: Image, reference: Reference, places: list[str], lines: list[str]
-) -> None:
-    from needed.report.build import image_object, render_summary
+def _packing(done: int, total: int) -> str:
+    return f"packing {done / 1e6:,.0f} of {total / 1e6:,.0f} MB"
 
-    to_stdout = any(place.endswith(":-") for place in places)
+
+def _report(
+    arguments: argparse.Namespace, planned: Plan, image: Image, name: str, written: list[tuple[str, str]]
+) -> None:
+    """`written` are destinations with what is there now, as NAME@DIGEST."""
+    from needed.report.build import image_object, notes_object, render_summary
+
+    to_stdout = any(place.endswith(":-") for place, _ in written)
     if not arguments.quiet and not arguments.json:
-        for line in render_summary(image, str(reference), places):
+        _show_notes(planned)
+        for line in render_summary(image, name, [place for place, _ in written]):
             write(printable(line), sys.stderr)
     if arguments.json:
         import json
 
-        pairs = [{"destination": place, "name": line} for place, line in zip(places, lines, strict=True)]
-        found = image_object(image, str(reference), pairs)
-        write(json.dumps(found, indent=2), sys.stderr if to_stdout else sys.stdout)
+        found = image_object(image, name, [{"destination": place, "name": line} for place, line in written])
+        text = json.dumps(found | {"notes": notes_object(planned.notes)}, indent=2)
+        write(text, sys.stderr if to_stdout else sys.stdout)
     elif not to_stdout:
-        for line in dict.fromkeys(lines):
+        for line in dict.fromkeys(line for _, line in written):
             write(line)
 
 
 def _show_plan(planned: Plan, *, as_json: bool) -> None:
-    from needed.report.build import files_object, render_files
+    from needed.report.build import files_object, notes_object, render_files
 
     if as_json:
         import json
 
-        write(json.dumps({"platform": str(planned.platform), "files": files_object(planned.rootfs)}, indent=2))
+        found = {"platform": str(planned.platform), "files": files_object(planned.rootfs)}
+        write(json.dumps(found | {"notes": notes_object(planned.notes)}, indent=2))
         return
     for line in render_files(planned.rootfs):
         write(printable(line))
+    _show_notes(planned)
+
+
+def _show_notes(planned: Plan) -> None:
+    from needed.report.build import render_notes
+
+    for line in render_notes(planned.notes):
+        write(printable(line), sys.stderr)
 
 
 def _member_cache() -> MemberCache | None:
@@ -333,17 +348,6 @@ def _library_path(arguments: argparse.Namespace) -> tuple[str, ...]:
 def _inside(path: str, root: str) -> str:
     """A path of the command line as a path inside the root: relative ones are this folder's where the root is `/`."""
     return absolute(path) if root == "/" and "/" in path else path
-
-
-def _addition(text: str, root: str) -> Addition:
-    from needed.rootfs import Addition
-
-    there = os.path.lexists(to_host(f"{root}/{text}" if root != "/" else text))
-    source, _, destination = (text, "", "") if there else text.rpartition(":") if ":" in text else (text, "", "")
-    inside = absolute(source) if root == "/" else f"/{source.lstrip('/')}".rstrip("/") or "/"
-    if destination and not destination.startswith("/"):
-        raise UsageError(f"--add {text}: expected an absolute destination", hints=[f"--add {source}:/{destination}"])
-    return Addition(inside, destination.rstrip("/") or ("/" if destination else inside))
 
 
 def _folder(destination: Destination) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from needed.cli.console import write
-from needed.cli.paths import absolute, to_host
+from needed.cli.additions import parse_addition
+from needed.cli.console import write, write_sentence
+from needed.cli.paths import absolute
 from needed.cli.roots import open_root_option
-from needed.errors import UsageError
 from needed.report.text import printable
 
 TYPE_CHECKING = False
@@ -25,14 +25,11 @@ examples:
 
 
 def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from argparse import RawDescriptionHelpFormatter
-
     parser = verbs.add_parser(
         "check",
         help="say whether programs start in another root or image",
         description="Says whether programs of this system would start in another tree or image, and if not, why.",
         epilog=_EPILOG,
-        formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     option = parser.add_argument
@@ -52,7 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     source, target = open_root_option(arguments.root), open_root_option(arguments.against)
     here = arguments.root == "/"
-    travels = dict(_travelling(text, here=here) for text in arguments.add)
+    additions = [parse_addition(text, arguments.root) for text in arguments.add]
+    travels = {item.destination: item.source for item in additions}
     directories = tuple(filter(None, (arguments.library_path or "").replace(";", ":").split(":")))
     settings = Settings(directories)
     answers = []
@@ -66,18 +64,6 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         for answer in answers:
             for line in render_compatibility(answer, arguments.against):
-                write(printable(line))
+                write_sentence(printable(line))
     sys.stdout.flush()
     return 0 if all(answer.starts for answer in answers) else 1
-
-
-def _travelling(text: str, *, here: bool) -> tuple[str, str]:
-    """(path over there, path here) of SRC[:DEST]."""
-    import os
-
-    there = here and os.path.lexists(to_host(text))
-    source, _, destination = (text, "", "") if there or ":" not in text else text.rpartition(":")
-    inside = absolute(source) if here else f"/{source.lstrip('/')}"
-    if destination and not destination.startswith("/"):
-        raise UsageError(f"--add {text}: expected an absolute destination", hints=[f"--add {source}:/{destination}"])
-    return destination or inside, inside

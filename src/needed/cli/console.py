@@ -10,7 +10,7 @@ from needed.report.text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
     from typing import TextIO
 
     from needed.errors import NeededError
@@ -25,6 +25,21 @@ def write(text: str, stream: TextIO | None = None) -> None:
         out.write(text.encode("ascii", "backslashreplace").decode("ascii") + "\n")
 
 
+def write_sentence(text: str, stream: TextIO | None = None) -> None:
+    """A line that may be long: on a terminal it is broken between words, further lines indented a little more."""
+    out = sys.stdout if stream is None else stream
+    if not out.isatty():
+        write(text, stream)
+        return
+    from shutil import get_terminal_size
+    from textwrap import wrap
+
+    indent = " " * (len(text) - len(text.lstrip()) + 2)
+    width = max(get_terminal_size().columns, 20)
+    for line in wrap(text, width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False) or [text]:
+        write(line, stream)
+
+
 def print_error(error: NeededError, *, as_json: bool) -> None:
     """The sentence, what belongs to it, and the hints, on standard error; an object with `as_json`."""
     if as_json:
@@ -34,17 +49,11 @@ def print_error(error: NeededError, *, as_json: bool) -> None:
         write(json.dumps({"error": found | {"exit_code": error.exit_code}}), sys.stderr)
         return
     red, cyan, plain = ("\033[31m", "\033[36m", "\033[0m") if colour(sys.stderr) else ("", "", "")
-    write(f"{red}error:{plain} {printable(error.message)}", sys.stderr)
+    write_sentence(f"{red}error:{plain} {printable(error.message)}", sys.stderr)
     for detail in error.details:
-        write(f"  {printable(detail)}", sys.stderr)
+        write_sentence(f"  {printable(detail)}", sys.stderr)
     for hint in error.hints:
-        write(f"{cyan}hint:{plain} {printable(hint)}", sys.stderr)
-
-
-def print_warnings(damaged_caches: Iterable[str]) -> None:
-    """On standard error, a line for each `ld.so.cache` that the loader of the root ignores."""
-    for path in damaged_caches:
-        write(f"warning: {printable(path)}: damaged, and ignored as the loader ignores it", sys.stderr)
+        write_sentence(f"{cyan}hint:{plain} {printable(hint)}", sys.stderr)
 
 
 def colour(stream: TextIO) -> bool:
@@ -53,20 +62,23 @@ def colour(stream: TextIO) -> bool:
 
 
 class Progress:
-    """One line on a terminal that says how far a long packing is; silent for the first half second."""
+    """One line on a terminal that says how far something long is, in the words of `describe`; silent for the first
+    half second."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self.stream, self.next, self.shown = stream, monotonic() + 0.5, False
+    def __init__(self, stream: TextIO, describe: Callable[[int, int], str]) -> None:
+        self.stream, self.describe = stream, describe
+        self.next, self.shown = monotonic() + 0.5, False
 
     def __call__(self, done: int, total: int) -> None:
         now = monotonic()
         if now >= self.next:
             self.next, self.shown = now + 0.1, True
-            self.stream.write(f"\rpacking {done / 1e6:,.0f} of {total / 1e6:,.0f} MB ")
+            self.stream.write(f"\r{self.describe(done, total)}\033[K")
             self.stream.flush()
 
     def clear(self) -> None:
         """Leave the line as if nothing had stood there."""
         if self.shown:
+            self.shown = False
             self.stream.write("\r\033[K")
             self.stream.flush()

@@ -27,14 +27,11 @@ examples:
 
 
 def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from argparse import RawDescriptionHelpFormatter
-
     parser = verbs.add_parser(
         "why",
         help="print the chain of reasons that a file goes in for",
         description="Prints why a file goes into the image of a program, or is in an image that needed built.",
         epilog=_EPILOG,
-        formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     option = parser.add_argument

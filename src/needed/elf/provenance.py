@@ -5,6 +5,7 @@ Nothing here decides what a program needs; it is for people. Reads at most a few
 
 from __future__ import annotations
 
+from needed.elf.isa import parse_isa_level
 from needed.elf.model import PT_LOAD, Bytes
 from needed.elf.sections import SHT_NOBITS, SHT_SYMTAB, parse_sections
 from needed.errors import ElfError
@@ -30,7 +31,8 @@ class Provenance:
     """`language` is "go", "rust" or None (C and the rest leave no trace); `language_version` the compiler's, if known.
 
     `stripped`: there is no symbol table; None if the section headers are damaged. `libc` is "glibc", "musl", "bionic"
-    or None, `libc_version` the newest version that is asked for, as "2.34"; only glibc has any.
+    or None, `libc_version` the newest version that is asked for, as "2.34"; only glibc has any. `isa_level` is the
+    processor that it asks for ("x86-64-v3"), None if it does not say.
     """
 
     language: str | None
@@ -38,6 +40,7 @@ class Provenance:
     stripped: bool | None
     libc: str | None
     libc_version: str | None
+    isa_level: str | None = None
 
 
 def parse_provenance(source: ByteSource | bytes, elf_file: ElfFile) -> Provenance:
@@ -49,7 +52,7 @@ def parse_provenance(source: ByteSource | bytes, elf_file: ElfFile) -> Provenanc
     except ElfError:  # no loader reads them, so the file may well run
         sections, stripped = (), None
     language, language_version = _language(source, elf_file, sections)
-    return Provenance(language, language_version, stripped, *_libc(elf_file))
+    return Provenance(language, language_version, stripped, *_libc(elf_file), parse_isa_level(source, elf_file))
 
 
 def _libc(elf_file: ElfFile) -> tuple[str | None, str | None]:

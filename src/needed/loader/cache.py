@@ -78,6 +78,7 @@ class Cache:
         self._entry = Struct(self._mark + "iIIIQ")
         self._at = self._base = self._count = 0
         self._hwcaps: tuple[str, ...] = ()
+        self._known: dict[tuple[str, tuple[str, ...]], CacheEntry | None] = {}
         try:
             self.damaged = not self._open()
         except error:
@@ -85,6 +86,12 @@ class Cache:
 
     def find(self, name: str, active: tuple[str, ...] = ()) -> CacheEntry | None:
         """What the loader takes for `name` where the glibc-hwcaps names `active` are usable, best first."""
+        key = (name, active)
+        if key not in self._known:  # the programs of a root ask for few names, each of them often
+            self._known[key] = self._find(name, active)
+        return self._known[key]
+
+    def _find(self, name: str, active: tuple[str, ...]) -> CacheEntry | None:
         best, rank = None, len(active)
         for flag, path, hwcap in self._equal(name.encode("utf-8", "surrogateescape")):
             if flag not in self._flags:

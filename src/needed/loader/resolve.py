@@ -48,6 +48,8 @@ _INTERPRETERS = {
     "mips64el": "/lib64/ld.so.1",
     "loongarch64": "/lib64/ld-linux-loongarch-lp64d.so.1",
 }
+# ARCH of musl's loader where it is not the machine's name here (musl's configure and arch/*/reloc.h).
+_MUSL_NAMES = {"x86-64": "x86_64", "arm64": "aarch64", "armel": "arm", "ppc64le": "powerpc64le", "mips64el": "mips64el"}
 _SEARCH_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 
@@ -95,9 +97,12 @@ class Resolver:
         scripts: dict[str, Script] = {}
         followed: dict[str, RootPath] = {}  # script -> what the kernel starts in its place
         for executable in executables:
-            pending = [(self.find_program(executable), Reason("requested"))]
+            askers: tuple[RootPath, ...] = ()
+            pending = [(self.find_program(executable), Reason("requested"), askers)]
             while pending:
-                path, reason = pending.pop(0)
+                path, reason, askers = pending.pop(0)
+                if path in askers:
+                    raise SourceError(f"{path}: a script that is its own interpreter; the kernel gives up")
                 if path in programs or path in scripts:
                     continue
                 found = self._program(path, reason)
@@ -108,7 +113,7 @@ class Resolver:
                 scripts[path] = Script(path, found, reason)
                 interpreters = [self._interpreter(word, path) for word in words]
                 followed[path] = interpreters[0]
-                pending += [(found_at, Reason("interpreter of", path)) for found_at in interpreters]
+                pending += [(found_at, Reason("interpreter of", path), (*askers, path)) for found_at in interpreters]
         for script in followed:
             _check_depth(script, followed)
         return Closure(tuple(programs.values()), tuple(scripts.values()))
@@ -149,15 +154,22 @@ class Resolver:
         if name is None:
             if elf.linkage != "shared object":
                 return LoadList(path, reason, (main,))
-            name = _INTERPRETERS.get(elf.machine.name, "/lib/ld.so.1")
+            name = self._usual_interpreter(elf.machine)
         interpreter = self.read_object(name)
         if interpreter is not None and interpreter.found.path == found.path:
             return LoadList(path, reason, (main,))  # the loader itself
         if interpreter is None and elf.interpreter is not None:
             return LoadList(path, reason, (main,), None, name)
-        if name.rpartition("/")[2].startswith("ld-musl-"):
+        if _is_musl(name):
             return self._musl_list(main, name, interpreter, reason)
         return self._glibc_list(main, interpreter, reason)
+
+    def _usual_interpreter(self, machine: Machine) -> str:
+        """What loads a library of `machine` that is asked about by itself: glibc's loader, or musl's where only that
+        is there."""
+        usual = _INTERPRETERS.get(machine.name, "/lib/ld.so.1")
+        musl = f"/lib/ld-musl-{_MUSL_NAMES.get(machine.name, machine.name)}.so.1"
+        return musl if self.walker.find(usual) is None and self.walker.find(musl) is not None else usual
 
     def _musl_list(self, main: LoadedObject, name: str, interpreter: LoadedObject | None, reason: Reason) -> LoadList:
         file = path_file(name)
@@ -307,6 +319,23 @@ class Resolver:
         entries = ((need.name, index.find(need.name)) for need in program.missing)
         return {name: entry.path for name, entry in entries if entry}
 
+    def preloads_of(self, interpreter: LoadedObject) -> tuple[str, tuple[str, ...]]:
+        """The path of the preload file of this loader, and the names in it; none for musl, which has no such file."""
+        if _is_musl(interpreter.path):
+            return "", ()
+        path = self.builtin(interpreter).preload
+        return path, tuple(
+            name
+            for _, found in self._configuration(path)
+            for name in parse_preload_file(self._read(found, MAX_PRELOAD_FILE))
+        )
+
+    def has_hwcaps(self, interpreter: LoadedObject) -> bool:
+        """Whether a system directory of this loader has variants for better processors."""
+        if _is_musl(interpreter.path):
+            return False
+        return any(self._is_directory(f"{path}/glibc-hwcaps") for path in self.builtin(interpreter).system_dirs)
+
     def _preloads(self) -> tuple[tuple[str, str], ...]:
         return tuple((name, "LD_PRELOAD") for name in self.settings.preload)
 
@@ -315,7 +344,10 @@ class Resolver:
         return ((RootPath(path), found),) if found and found.entry.kind == "file" else ()
 
     def _is_directory(self, path: str) -> bool:
-        found = self.walker.find(path)
+        try:
+            found = self.walker.find(path)
+        except ReadError:  # to the loader a directory behind one that it may not enter is not there
+            return False
         return found is not None and found.entry.kind == "directory"
 
     def _path_file(self, path: str) -> tuple[str, ...] | None:
@@ -333,9 +365,14 @@ class Resolver:
 
 
 def _check_depth(script: str, followed: Mapping[str, str]) -> None:
-    """Raise SourceError for a script that the kernel does not start: of a script of a script, or of itself."""
+    """Raise SourceError for a script of too many scripts. What `env` starts is a new start, and counts anew."""
     at, depth = script, 0
     while at in followed:
         at, depth = followed[at], depth + 1
         if depth > MAX_DEPTH:
             raise SourceError(f"{script}: a script of a script, more than {MAX_DEPTH} deep; the kernel gives up")
+
+
+def _is_musl(interpreter: str) -> bool:
+    """Whose rules hold is decided by the loader that a program names, not by the machine that we run on."""
+    return interpreter.rpartition("/")[2].startswith("ld-musl-")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from needed.errors import SourceError
 
 HEAD = 256  # BINPRM_BUF_SIZE: what the kernel reads of a file to see how to start it
-MAX_DEPTH = 5  # scripts on the way to a program: a sixth ends in ELOOP (fs/exec.c, exec_binprm)
+MAX_DEPTH = 5  # `exec_binprm` of fs/exec.c: the sixth script in a row ends in ELOOP
 
 
 def parse_shebang(head: bytes) -> tuple[str, ...] | None:

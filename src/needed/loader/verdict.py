@@ -20,10 +20,10 @@ FOUND, ABSENT, UNREADABLE, LOOP = "found", "absent", "not readable", "a loop of 
 RELATIVE = "relative: not looked at"
 WRONG_MACHINE, NOT_LOADABLE = "wrong machine", "not loadable"
 
-ELFOSABI_SYSV, ELFOSABI_GNU, ELFOSABI_ARM = 0, 3, 97
-EM_MIPS, EM_ARM = 8, 40
+ELFOSABI_SYSV, ELFOSABI_GNU = 0, 3
+EM_386, EM_MIPS, EM_PPC64, EM_X86_64 = 3, 8, 21, 62
 # LIBC_ABI_MAX (libc-abis): what EI_ABIVERSION must be below. MIPS marks its own on SYSV files too (dl-machine.h).
-_ABI_MAX = {3: 4, 62: 4, EM_MIPS: 6}
+_ABI_MAX = {EM_386: 4, EM_X86_64: 4, EM_PPC64: 4, EM_MIPS: 6}
 
 
 def glibc_verdict(elf: ElfFile, wanted: Machine) -> str:
@@ -67,7 +67,7 @@ def _header_problem(ident: bytes, machine: Machine, wanted: Machine) -> str:
     if machine.byteorder != wanted.byteorder:
         return f"{NOT_LOADABLE}: {machine.byteorder}-endian"
     osabi, version = ident[7], ident[8]
-    if osabi not in (ELFOSABI_SYSV, ELFOSABI_GNU) and (osabi, wanted.e_machine) != (ELFOSABI_ARM, EM_ARM):
+    if osabi not in (ELFOSABI_SYSV, ELFOSABI_GNU):  # on ARM too, whose ELFOSABI_ARM is for programs without a system
         return f"{NOT_LOADABLE}: for another operating system (EI_OSABI {osabi})"
     known = osabi == ELFOSABI_GNU or wanted.e_machine == EM_MIPS
     if version and (version >= _ABI_MAX.get(wanted.e_machine, 3) or not known):

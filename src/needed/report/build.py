@@ -6,9 +6,10 @@ from needed.rootfs import Directory, File, HardLink, Symlink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from needed.image.build import Image
+    from needed.notes import Note
     from needed.rootfs import Rootfs
 
 
@@ -22,6 +23,19 @@ def render_summary(image: Image, name: str, written: list[str]) -> Iterator[str]
     yield f"digest  {image.manifest.digest}"
     for place in written:
         yield f"written {place}"
+
+
+def render_notes(notes: Iterable[Note]) -> Iterator[str]:
+    """A line for each note, and one for what changes it."""
+    for note in notes:
+        yield f"note    {note.message}"
+        if note.hint:
+            yield f"        {note.hint}"
+
+
+def notes_object(notes: Iterable[Note]) -> list[dict[str, str]]:
+    """The same for `--json`."""
+    return [{"message": note.message, "hint": note.hint} for note in notes]
 
 
 def render_files(rootfs: Rootfs) -> Iterator[str]:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from needed.compatibility import Compatibility
 
 _HEADINGS = {
+    "permission": "not executable",
     "machine": "wrong machine",
     "interpreter": "interpreter missing",
     "library": "library missing",
@@ -18,7 +19,7 @@ _HEADINGS = {
 
 
 def render_compatibility(answer: Compatibility, target: str) -> Iterator[str]:
-    """One line if it starts; else that it does not, and for each reason what is wrong and what would make it work."""
+    """One line if it starts; else that it does not, what is wrong, and what would make it work, each thing once."""
     if answer.starts:
         if answer.linkage in ("static", "static-pie"):
             yield f"{answer.program}: starts in {target}: it is static and needs nothing there"
@@ -28,8 +29,8 @@ def render_compatibility(answer: Compatibility, target: str) -> Iterator[str]:
     yield f"{answer.program}: does not start in {target}"
     for finding in answer.findings:
         yield f"  {_HEADINGS[finding.kind]}: {finding.message}"
-        for hint in finding.hints:
-            yield f"    hint: {hint}"
+    for hint in dict.fromkeys(hint for finding in answer.findings for hint in finding.hints):
+        yield f"  hint: {hint}"
 
 
 def compatibility_object(answer: Compatibility, target: str) -> dict[str, object]:

@@ -22,6 +22,7 @@ def render_text(name: str, elf_file: ElfFile, provenance: Provenance, entry: Ent
     """The file's name and a line for each thing that there is to say, ended by a newline."""
     rows = [
         ("machine", elf_file.machine.name),
+        ("processor", f"{provenance.isa_level} or better" if provenance.isa_level not in (None, "x86-64") else None),
         ("linkage", _linkage(elf_file)),
         ("C library", _libc(provenance)),
         ("interpreter", elf_file.interpreter),
@@ -48,6 +49,7 @@ def render_object(name: str, elf_file: ElfFile, provenance: Provenance, entry: E
         "size": entry.size,
         "machine": elf_file.machine.name,
         "platform": elf_file.machine.platform,
+        "isa_level": provenance.isa_level,
         "linkage": _linkage(elf_file),
         "libc": _named(provenance.libc, provenance.libc_version),
         "interpreter": elf_file.interpreter,

@@ -1,0 +1,121 @@
+"""`needed check`, `why` and `ldd --explain` as a user types them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.loader.synthetic import shared_object
+
+NEEDED = str(Path(sys.executable).with_name("needed"))
+LD = "lib64/ld-linux-x86-64.so.2"
+
+
+def run(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run([NEEDED, *map(str, words)], capture_output=True, text=True, check=False, cwd=cwd)
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def write(root: Path, tree: dict[str, bytes]) -> Path:
+    for path, content in tree.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(content)
+        (root / path).chmod(0o755)
+    return root
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    program = shared_object(needed=("liba.so",), interpreter=f"/{LD}")
+    return write(
+        tmp_path / "root",
+        {
+            LD: shared_object(soname="ld-linux-x86-64.so.2"),
+            "bin/prog": program,
+            "lib/liba.so": shared_object(needed=("libb.so",)),
+            "lib/libb.so": shared_object(),
+        },
+    )
+
+
+def test_check_ends_with_0_where_it_starts_and_with_1_where_not(root: Path, tmp_path: Path) -> None:
+    other = write(tmp_path / "other", {LD: shared_object(), "lib/liba.so": shared_object()})
+    assert run("check", "prog", "--root", root, "--against", root, cwd=tmp_path).returncode == 0
+    assert run("check", "prog", "--root", root, "--against", other, cwd=tmp_path).returncode == 0
+    (other / "lib/liba.so").unlink()
+    done = run("check", "prog", "--root", root, "--against", other, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.startswith("/bin/prog: does not start in ")
+    assert "library missing: liba.so, needed by /bin/prog, is in none of" in done.stdout
+
+
+def test_a_library_travels_with_add(root: Path, tmp_path: Path) -> None:
+    other = write(tmp_path / "other", {LD: shared_object()})
+    words = ("check", "prog", "--root", root, "--against", other, "--add", "/lib/liba.so:/usr/lib/liba.so")
+    assert "libb.so" in run(*words, cwd=tmp_path).stdout
+    assert run(*words, "--add", "/lib/libb.so", cwd=tmp_path).returncode == 0
+    assert "expected an absolute destination" in run(*words, "--add", "/lib/libb.so:x", cwd=tmp_path).stderr
+
+
+def test_check_against_an_image_and_as_json(root: Path, tmp_path: Path) -> None:
+    assert run("build", "prog", "--root", root, "-t", "x", cwd=tmp_path).returncode == 0
+    done = run("check", "prog", "--root", root, "--against", "docker-archive:x.tar", "--json", cwd=tmp_path)
+    (answer,) = json.loads(done.stdout)
+    assert answer["starts"] and answer["loaders"][0]["libc"] == "glibc"
+
+
+def test_check_of_what_is_not_there_is_an_error(root: Path, tmp_path: Path) -> None:
+    done = run("check", "/bin/none", "--root", root, "--against", root, cwd=tmp_path)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, "error: /bin/none: no such file")
+    done = run("check", "prog", "--root", root, "--against", tmp_path / "none", cwd=tmp_path)
+    assert done.returncode == 7 and "cannot be the root" in done.stderr
+
+
+def test_check_says_what_nobody_may_execute_and_what_is_no_file(root: Path, tmp_path: Path) -> None:
+    (root / "bin/prog").chmod(0o644)
+    done = run("check", "/bin/prog", "--root", root, "--against", root, cwd=tmp_path)
+    assert (done.returncode, done.stdout.splitlines()[1]) == (1, "  not executable: nobody may execute it")
+    (root / "lib/liba.so").chmod(0o644)
+    assert run("check", "/lib/liba.so", "--root", root, "--against", root, cwd=tmp_path).returncode == 0
+    done = run("check", "/bin", "--root", root, "--against", root, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "error: /bin: expected a file, found a directory\n")
+
+
+def test_why_prints_the_chain(root: Path, tmp_path: Path) -> None:
+    done = run("why", "libb.so", "--for", "prog", "--root", root, cwd=tmp_path)
+    assert done.stdout == "/lib/libb.so\n  needed by /lib/liba.so\n  needed by /bin/prog\n  requested\n"
+    done = run("why", "libc.so", "--for", "prog", "--root", root, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "libc.so: nothing that prog asks for leads to it\n")
+
+
+def test_why_in_an_image_says_the_same_as_outside(root: Path, tmp_path: Path) -> None:
+    (root / "etc").mkdir()
+    (root / "etc/x y").write_text("x")
+    words = ("build", "prog", "--root", root, "--add", "/etc/x y:/opt/z", "-t", "x", "-o", "oci:layout:x")
+    assert run(*words, cwd=tmp_path).returncode == 0
+    outside = run("why", "libb.so", "--for", "prog", "--root", root, "--json", cwd=tmp_path)
+    inside = run("why", "libb.so", "--in", "oci:layout:x", "--json", cwd=tmp_path)
+    assert json.loads(inside.stdout) == json.loads(outside.stdout)
+    assert run("why", "/opt/z", "--in", "oci:layout:x", cwd=tmp_path).stdout == "/opt/z\n  included\n"
+
+
+def test_why_wants_to_know_for_what(root: Path, tmp_path: Path) -> None:
+    done = run("why", "x", cwd=tmp_path)
+    assert done.returncode == 2 and "hint: needed why x --for PROGRAM" in done.stderr
+    done = run("why", "x", "--in", root, cwd=tmp_path)
+    assert done.returncode == 2 and "is a directory, which does not know what was asked for" in done.stderr
+
+
+def test_explain_names_each_place_in_order_with_its_rule(root: Path, tmp_path: Path) -> None:
+    done = run("ldd", "--explain", "libb.so", "--root", root, "--library-path", "/opt", "prog", cwd=tmp_path)
+    lines = done.stdout.splitlines()
+    assert lines[0] == "libb.so, needed by /lib/liba.so:"
+    assert lines[1] == "  /opt/libb.so: absent (LD_LIBRARY_PATH)"
+    assert lines[-1] == "  /lib/libb.so: found (default directory)"
+    done = run("ldd", "--explain", "libz.so", "--root", root, "prog", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "/bin/prog: nothing that it loads asks for libz.so\n")
