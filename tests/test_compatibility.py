@@ -7,10 +7,14 @@ from collections.abc import Mapping
 import pytest
 
 from needed.compatibility import Compatibility, check_program, find_loaders
-from needed.errors import SourceError
+from needed.errors import ReadError, SourceError
 from needed.report.compatibility import compatibility_object, render_compatibility
-from needed.root import MemoryRoot
+from needed.root import MemoryRoot, RootPath
 from tests.loader.synthetic import Writer, shared_object
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from needed.root import OpenFile
 
 GLIBC, MUSL = "/lib64/ld-linux-x86-64.so.2", "/lib/ld-musl-x86_64.so.1"
 LIBC = "/lib/libc.so.6"
@@ -133,6 +137,26 @@ def test_a_script_needs_its_interpreter_over_there() -> None:
 def test_what_is_not_there_at_all_is_an_error() -> None:
     with pytest.raises(SourceError, match="no such file"):
         check_program(MemoryRoot({}), "/bin/none", MemoryRoot({}))
+
+
+def test_a_library_that_may_not_be_read_is_not_called_missing() -> None:
+    class Closed(MemoryRoot):
+        def open(self, path: RootPath) -> OpenFile:
+            if path == LIBC:
+                raise ReadError(f"{path}: cannot be read: Permission denied")
+            return super().open(path)
+
+    home = MemoryRoot({"/bin/app": PROGRAM, GLIBC: GLIBC_LOADER})
+    answer = check_program(home, "/bin/app", Closed({GLIBC: GLIBC_LOADER, LIBC: b""}))
+    assert told(answer) == ["library libc.so.6"]
+    assert f"may be at {LIBC}, which cannot be read" in answer.findings[0].message
+
+
+def test_an_object_file_is_no_program() -> None:
+    content = bytearray(Writer().finish())
+    content[16] = 1  # ET_REL
+    with pytest.raises(SourceError, match="is an object file, not a program"):
+        check(bytes(content), {})
 
 
 def test_loaders_are_found_once_each_by_name() -> None:

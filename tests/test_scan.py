@@ -240,6 +240,22 @@ def test_what_cannot_be_read_is_an_item_and_no_error() -> None:
     assert secret.problems[0].message == "cannot be read: Permission denied"
 
 
+class Closed(MemoryRoot):
+    """One library may not be read."""
+
+    def open(self, path: RootPath) -> OpenFile:
+        if path == "/lib/liba.so":
+            raise ReadError(f"{path}: cannot be read: Permission denied")
+        return super().open(path)
+
+
+def test_what_may_be_in_a_file_that_cannot_be_read_is_no_fault() -> None:
+    root = Closed({**LOADER, "/bin/app": program("liba.so"), "/lib/liba.so": b""})
+    found = {one.path: one for one in scan_root(root)}
+    (problem,) = found[RootPath("/bin/app")].problems
+    assert (problem.message, problem.broken) == ("may be at /lib/liba.so, which cannot be read", False)
+
+
 class Mounted(MemoryRoot):
     """A Root with another file system at /mnt, and at /again the folder that /usr is."""
 

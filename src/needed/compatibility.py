@@ -10,6 +10,7 @@ from needed.errors import ScriptError, SourceError
 from needed.loader import Resolver
 from needed.loader.ldso import FALLBACK
 from needed.loader.settings import DEFAULTS
+from needed.loader.verdict import UNREADABLE
 from needed.root import OverlayRoot, RootPath, Walker
 from needed.value import value
 
@@ -104,6 +105,8 @@ def check_program(
         return Compatibility(path, "script", "", (finding,), loaders)
     machines = _machines(Resolver(target)) | dict.fromkeys(loader.machine.name for loader in loaders)
     first = programs[0]
+    if first.program.elf.linkage == "relocatable":
+        raise SourceError(f"{first.path}: is an object file, not a program", hints=["link it first"])
     findings = list(_no_permission(path, home, first))
     for one in programs:
         reasons = list(_findings(one, there, machines, loaders))
@@ -231,6 +234,10 @@ def _no_library(need: Need, unindexed: str | None, there: Resolver) -> Finding:
     if bad:
         message = f"{by} is at {bad.path} and cannot be loaded: {bad.outcome.partition(': ')[2] or bad.outcome}"
         return Finding("library", need.name, message, (f"install {need.name} for this machine there",))
+    closed = next((one for one in need.attempts if one.outcome == UNREADABLE), None)
+    if closed:
+        message = f"{by} may be at {closed.path}, which cannot be read"
+        return Finding("library", need.name, message, ("ask again as a user who may read it",))
     searched = list(dict.fromkeys(one.path.rpartition("/")[0] or "/" for one in need.attempts))
     near = _near(need.name, searched, there)
     message = f"{by} is in none of {', '.join(searched) or 'the places searched'}"

@@ -15,7 +15,7 @@ from needed.elf.model import ET_DYN, ET_EXEC
 from needed.errors import ElfError, ReadError, SourceError
 from needed.loader import Resolver
 from needed.loader.settings import DEFAULTS
-from needed.loader.verdict import NOT_LOADABLE, WRONG_MACHINE
+from needed.loader.verdict import NOT_LOADABLE, UNREADABLE, WRONG_MACHINE
 from needed.root import Found, RootPath, Walker, join, list_kinds, read_head
 from needed.value import value
 
@@ -316,6 +316,10 @@ class _Census:
             if attempt.outcome.startswith(NOT_LOADABLE):
                 reason = attempt.outcome.partition(": ")[2]
                 return Problem("library", need.name, f"is at {attempt.path}, and no library: {reason}", need.needed_by)
+        for attempt in need.attempts:
+            if attempt.outcome == UNREADABLE:
+                message = f"may be at {attempt.path}, which cannot be read"
+                return Problem("library", need.name, message, need.needed_by, broken=False)
         if places:
             message = "is only where another's search path leads" if alone else "is not where its loader looks"
             return Problem("library", need.name, message, need.needed_by, places, not alone)

@@ -274,6 +274,12 @@ def test_version_and_help_are_there() -> None:
     assert "needed" in run("completion", "bash").stdout
 
 
+@pytest.mark.parametrize("verb", ["build", "ldd", "check", "why", "scan", "inspect", "completion"])
+def test_help_fits_into_80_columns(verb: str) -> None:
+    shown = run(verb, "--help", COLUMNS="80").stdout
+    assert [line for line in shown.splitlines() if len(line) > 80] == []
+
+
 def test_the_reference_is_the_parsers() -> None:
     script = Path(__file__).parents[2] / "tools/reference.py"
     done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True, check=False)

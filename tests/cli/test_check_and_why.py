@@ -93,6 +93,23 @@ def test_why_prints_the_chain(root: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "libc.so: nothing that prog asks for leads to it\n")
 
 
+def test_why_takes_a_path_as_the_other_verbs_do(root: Path, tmp_path: Path) -> None:
+    words = ("--for", "prog", "--root", root)
+    expected = run("why", "/lib/libb.so", *words, cwd=tmp_path).stdout
+    assert run("why", "lib/libb.so", *words, cwd=tmp_path).stdout == expected
+    script = write(tmp_path, {"start": b"#!/bin/sh\n"}) / "start"
+    assert run("why", "./start", "--for", "./start", cwd=tmp_path).stdout == f"{script}\n  requested\n"
+
+
+def test_why_resolves_as_build_was_told_to(root: Path, tmp_path: Path) -> None:
+    write(root, {"opt/libb.so": (root / "lib/libb.so").read_bytes(), "etc/ld.so.conf": b"/opt\n"})
+    (root / "lib/libb.so").unlink()
+    words = ("why", "libb.so", "--for", "prog", "--root", root)
+    assert run(*words, cwd=tmp_path).returncode == 3
+    for option in (("--library-path", "/opt"), ("--ldconfig",)):
+        assert run(*words, *option, cwd=tmp_path).stdout.startswith("/opt/libb.so\n  needed by /lib/liba.so\n")
+
+
 def test_why_in_an_image_says_the_same_as_outside(root: Path, tmp_path: Path) -> None:
     (root / "etc").mkdir()
     (root / "etc/x y").write_text("x")
@@ -119,3 +136,9 @@ def test_explain_names_each_place_in_order_with_its_rule(root: Path, tmp_path: P
     assert lines[-1] == "  /lib/libb.so: found (default directory)"
     done = run("ldd", "--explain", "libz.so", "--root", root, "prog", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "/bin/prog: nothing that it loads asks for libz.so\n")
+
+
+def test_why_knows_of_what_is_preloaded_no_more_than_build_does(root: Path, tmp_path: Path) -> None:
+    write(root, {"etc/ld.so.preload": b"libnone.so\n"})
+    assert run("why", "libb.so", "--for", "prog", "--root", root, cwd=tmp_path).returncode == 0
+    assert run("why", "/etc/ld.so.preload", "--for", "prog", "--root", root, cwd=tmp_path).returncode == 1

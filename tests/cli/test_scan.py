@@ -176,3 +176,13 @@ def test_progress_leaves_nothing_on_a_terminal(whole: Path) -> None:
     assert shown == b"end" or shown.endswith(b"\r\033[Kend")
     os.close(follower)
     os.close(leader)
+
+
+def test_long_lines_are_broken_between_words_on_a_terminal(root: Path) -> None:  # noqa: F811
+    leader, follower = pty.openpty()
+    surroundings = {**os.environ, "COLUMNS": "40", "NO_COLOR": "1"}
+    subprocess.run([NEEDED, "scan", "--root", root], stdout=follower, check=False, env=surroundings)
+    os.close(follower)
+    shown = os.read(leader, 4096).decode()
+    os.close(leader)
+    assert "broken: libno.so.1 is nowhere: needed by\r\n  /usr/bin/broken\r\n" in shown

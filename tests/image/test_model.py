@@ -27,6 +27,7 @@ def test_canonical_json_refuses_bytes_that_are_no_text() -> None:
 def test_a_platform_is_os_architecture_and_perhaps_a_variant() -> None:
     assert parse_platform("linux/arm64/v8").document() == {"os": "linux", "architecture": "arm64", "variant": "v8"}
     assert str(parse_platform("linux/amd64")) == "linux/amd64"
+    assert parse_platform("linux/386").architecture == "386"
     for text in ("", "linux", "linux/", "a/b/c/d", "Linux/amd64", "linux/am d"):
         with pytest.raises(UsageError):
             parse_platform(text)

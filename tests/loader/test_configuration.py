@@ -40,7 +40,7 @@ def test_space_and_tab_separate_and_nul_ends_the_name(line: bytes, words: tuple[
 
 
 @pytest.mark.parametrize(
-    "line", [b"#!", b"#!\n/bin/sh", b"#! \t\n", b"#!\0/bin/sh\n", b"#!/bin/sh\r\n", b"#!" + b"/" * 400]
+    "line", [b"#!", b"#!\n/bin/sh", b"#! \t\n", b"#!\0/bin/sh\n", b"#!/bin/sh\r\n", b"#!python3\n", b"#!" + b"/" * 400]
 )
 def test_a_line_that_the_kernel_cannot_use_is_refused(line: bytes) -> None:
     with pytest.raises(SourceError):

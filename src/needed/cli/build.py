@@ -28,7 +28,8 @@ _EPILOG = """\
 A DESTINATION is oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, tar:FILE,
 dir:DIR, docker-daemon:NAME:TAG or containers-storage:NAME:TAG; a FILE of - is
 standard output. Without one an archive NAME.tar is written, which docker load,
-podman load and skopeo read. A ROOT is a directory, or an image in the same words.
+podman load and skopeo read. A ROOT is a directory, or an image in the same
+words.
 
 examples:
   needed build /bin/bash /bin/ls -t ls --load && docker run --rm ls ls -al

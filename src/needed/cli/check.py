@@ -28,7 +28,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser(
         "check",
         help="say whether programs start in another root or image",
-        description="Says whether programs of this system would start in another tree or image, and if not, why.",
+        description="Says whether programs of this system would start in another tree or image,\nand if not, why.",
         epilog=_EPILOG,
         allow_abbrev=False,
     )

@@ -49,7 +49,7 @@ def add(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "inspect",
         help="say what a program or library is and asks for",
-        description="Machine, linkage, C library, interpreter, needed libraries, search paths, language and more.",
+        description="Machine, linkage, C library, interpreter, needed libraries, search paths,\nlanguage and more.",
         epilog=_EXAMPLES,
         allow_abbrev=False,
     )

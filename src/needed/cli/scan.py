@@ -38,7 +38,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser(
         "scan",
         help="check every ELF file of a root: what is missing, who needs what",
-        description="Says which ELF files of a root lack libraries, versions or an interpreter, and runs nothing.",
+        description="Says which ELF files of a root lack libraries, versions or an interpreter,\nand runs nothing.",
         epilog=_EPILOG,
         formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -106,7 +106,7 @@ def _report(found: Iterable[Scanned], progress: Progress | None, start: float, *
         red, cyan, plain = ("\033[31m", "\033[36m", "\033[0m") if colour(sys.stdout) else ("", "", "")
         for severity, line in report.render_groups(tally):
             write_sentence(f"{red if severity == 'broken' else cyan}{severity}:{plain} {printable(line)}")
-        write(report.render_summary(tally, seconds))
+        write_sentence(report.render_summary(tally, seconds))
     return 1 if tally.broken else 0
 
 

@@ -30,7 +30,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser(
         "why",
         help="print the chain of reasons that a file goes in for",
-        description="Prints why a file goes into the image of a program, or is in an image that needed built.",
+        description="Prints why a file goes into the image of a program, or is in an image that\nneeded built.",
         epilog=_EPILOG,
         allow_abbrev=False,
     )
@@ -38,6 +38,8 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     option("path", metavar="PATH", help="a path, or the name of a library")
     option("--for", dest="programs", action="append", default=[], metavar="PROGRAM", help="may be given again")
     option("--root", default="/", metavar="ROOT", help="the directory or image to take it from (default /)")
+    option("--library-path", metavar="DIRS", help="resolve with LD_LIBRARY_PATH set to DIRS")
+    option("--ldconfig", action="store_true", help="resolve as if ldconfig had just been run in the root")
     option("--in", dest="image", metavar="IMAGE", help="an image that needed built, which knows what was asked for")
     option("--all", action="store_true", help="every chain, not the shortest only")
     option("--json", action="store_true", help="an object with all chains")
@@ -54,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
             hints=[f"needed why {arguments.path} {way}" for way in ("--for PROGRAM", "--in docker-archive:FILE")],
         )
     rootfs = _rootfs(arguments)
-    path = find_entry(rootfs, arguments.path)
+    path = find_entry(rootfs, _inside(arguments))
     chains = list(find_chains(rootfs, path)) if path else []
     if arguments.json:
         import json
@@ -69,6 +71,14 @@ def run(arguments: argparse.Namespace) -> int:
             write(printable(line))
     sys.stdout.flush()
     return 0 if path else 1
+
+
+def _inside(arguments: argparse.Namespace) -> str:
+    """PATH as it is in the root: of this machine relative to the working directory, of others to their top."""
+    text: str = arguments.path
+    if "/" not in text:
+        return text
+    return absolute(text) if arguments.root == "/" and not arguments.image else f"/{text.lstrip('/')}"
 
 
 def _rootfs(arguments: argparse.Namespace) -> Rootfs:
@@ -86,4 +96,6 @@ def _rootfs(arguments: argparse.Namespace) -> Rootfs:
         return plan_of_image(image, arguments.image).rootfs
     here = arguments.root == "/"
     programs = [absolute(one) if here and "/" in one else one for one in arguments.programs]
-    return plan(open_root_option(arguments.root), programs, settings=Settings(preload_file=False)).rootfs
+    directories = tuple(filter(None, (arguments.library_path or "").replace(";", ":").split(":")))
+    settings = Settings(directories, ldconfig=arguments.ldconfig, preload_file=False)
+    return plan(open_root_option(arguments.root), programs, settings=settings).rootfs

@@ -45,9 +45,13 @@ class Platform:
 def parse_platform(text: str) -> Platform:
     """The Platform in "linux/arm64/v8". Raises UsageError."""
     parts = text.split("/")
-    if len(parts) not in (2, 3) or not all(part.isascii() and part.isalnum() and part.islower() for part in parts):
+    if len(parts) not in (2, 3) or not all(map(_is_platform_word, parts)):
         raise UsageError(f"{text!r} is not a platform", hints=["for example: linux/amd64, linux/arm64/v8"])
     return Platform(*parts)
+
+
+def _is_platform_word(word: str) -> bool:
+    return word.isascii() and word.isalnum() and word == word.lower()  # "386" has no letter at all
 
 
 @value

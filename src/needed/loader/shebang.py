@@ -29,6 +29,11 @@ def parse_shebang(head: bytes) -> tuple[str, ...] | None:
         raise SourceError("its #! line names no interpreter", hints=["write #!/bin/sh, for example"])
     if line == head[2:] and len(head) == HEAD and len(words) == 1 and name == words[0] and line[-1:] not in b" \t":
         raise SourceError(f"its #! line names an interpreter of more than {HEAD} bytes, which the kernel does not read")
+    if "/" not in name:  # the kernel knows no PATH
+        raise SourceError(
+            f"its #! line names {name} without a path, so that the kernel looks in the working directory only",
+            hints=[f"write #!/usr/bin/env {name}"],
+        )
     interpreter, rest = name, words[1:]
     if interpreter.rpartition("/")[2] == "env":
         return (interpreter, *_started_by_env(rest))
