@@ -28,8 +28,10 @@ from needed.notes import find_notes
 from needed.report.inspect import render_object, render_text
 from needed.report.ldd import ldd_object, render_explanation, render_findings, render_ldd, render_tree, render_versions
 from needed.report.readelf import dynamic_rows, render_dynamic
+from needed.report.scan import scanned_object
 from needed.report.text import printable
 from needed.root import Entry, MemoryRoot
+from needed.scan import scan_root
 from tests.loader.synthetic import Writer
 
 ENTRY = Entry("file", 0o6755, 1)
@@ -54,6 +56,9 @@ def read(content: bytes) -> None:
         roots = as_other(content)
     for tree, settings, programs in roots:
         root = MemoryRoot(tree)
+        with suppress(NeededError):
+            for scanned in scan_root(root, settings):
+                json.dumps(scanned_object(scanned))
         for program in programs:
             with suppress(NeededError):
                 read_load_list(root, Resolver(root, settings).load_list(Resolver(root).find_program(program)))
