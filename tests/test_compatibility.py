@@ -64,6 +64,12 @@ def test_without_any_loader_only_static_programs_start() -> None:
     assert "no dynamic loader here at all" in answer.findings[0].message
 
 
+def test_a_loader_that_is_no_loader_is_told_as_such() -> None:
+    answer = check(PROGRAM, {f"{GLIBC}/x": b""})
+    assert answer.findings[0].message == f"it asks for {GLIBC}, which is here and is a directory"
+    assert "is no ELF file" in check(PROGRAM, {GLIBC: b"text"}).findings[0].message
+
+
 def test_a_glibc_program_on_a_musl_system() -> None:
     answer = check(PROGRAM, {MUSL: shared_object()})
     assert told(answer) == [f"interpreter {GLIBC}"]

@@ -96,6 +96,13 @@ def test_what_is_left_out_is_told() -> None:
     ]
 
 
+def test_a_preload_that_is_nowhere_is_told_and_a_level_of_another_machine_refused() -> None:
+    said = notes(TREE, Settings(preload=("/nope.so",), preload_file=False))
+    assert said == ["LD_PRELOAD names /nope.so, which is nowhere: the loader says so at each start | "]
+    with pytest.raises(UsageError, match="power10 is a level of another machine's processors"):
+        notes(TREE, Settings(hwcaps=("power10", "power9")))
+
+
 def test_nothing_is_told_where_nothing_is_left_out() -> None:
     assert notes(TREE, Settings(preload_file=False)) == []
 

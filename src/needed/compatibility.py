@@ -161,7 +161,14 @@ def _findings(
         yield Finding("interpreter", other.path, message, (f"install the loader for {name} there",))
         return
     if program.missing_interpreter is not None:
-        yield _no_interpreter(program, program.missing_interpreter, loaders)
+        there_instead = there.walker.find(program.missing_interpreter)
+        if there_instead is not None:
+            what = "a directory" if there_instead.entry.kind == "directory" else "no ELF file"
+            message = f"it asks for {program.missing_interpreter}, which is here and is {what}"
+            hint = f"install the loader for {name} there"
+            yield Finding("interpreter", program.missing_interpreter, message, (hint,))
+        else:
+            yield _no_interpreter(program, program.missing_interpreter, loaders)
         return
     unindexed = there.found_by_ldconfig(program)
     for need in program.missing:

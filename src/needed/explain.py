@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from needed.rootfs import Rootfs
 
 MAX_CHAINS = 1000
+MAX_PENDING = 20_000  # begun chains: where everything needs everything there are more than anybody reads
 
 
 @value
@@ -53,6 +54,6 @@ def find_chains(rootfs: Rootfs, path: str) -> Iterator[tuple[Step, ...]]:
             if subject is None:
                 left -= 1
                 yield chain
-            elif all(step.path != subject for step in chain):
+            elif len(pending) < MAX_PENDING and all(step.path != subject for step in chain):
                 pending.append((subject, chain))
         left -= not rootfs.reasons.get(at)

@@ -40,8 +40,14 @@ def _of_program(resolver: Resolver, program: LoadList, settings: Settings) -> It
         yield Note(f"{program.path} is setuid or setgid, and is not in the image", "run it as the user that it needs")
     for name in program.audit:
         yield Note(f"{program.path} asks for the audit module {name}, which is left out", f"--add {name}")
+    for need in program.needs:
+        if need.path is None and need.optional and not need.needed_by.startswith("/"):
+            yield Note(f"{need.needed_by} names {need.name}, which is nowhere: the loader says so at each start")
     if program.interpreter is None:
         return
+    if program.damaged_cache:
+        message = f"{program.cache_path} is damaged, and ignored as the loader ignores it"
+        yield Note(message, "ldconfig -r ROOT repairs it")
     if not settings.preload_file:
         path, names = resolver.preloads_of(program.interpreter)
         if names:

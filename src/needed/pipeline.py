@@ -11,7 +11,7 @@ from needed.errors import MachineError, MissingError, SourceError, UsageError
 from needed.image.build import Configuration
 from needed.image.model import Platform, parse_platform
 from needed.loader import Resolver, Settings
-from needed.loader.hwcaps import active_at
+from needed.loader.hwcaps import NAMES, active_at
 from needed.loader.settings import DEFAULTS
 from needed.notes import find_notes
 from needed.proof import prove
@@ -77,6 +77,12 @@ def plan(
     check_startable(closure)
     requested = dict.fromkeys(map(resolver.find_program, names))
     rootfs = assemble(root, closure, additions)
+    if settings.hwcaps and all(settings.hwcaps[0] not in NAMES.get(item.machine.name, ()) for item in closure.programs):
+        machines = ", ".join(dict.fromkeys(item.machine.name for item in closure.programs)) or "no machine"
+        raise UsageError(
+            f"{settings.hwcaps[0]} is a level of another machine's processors: the programs are for {machines}",
+            hints=["leave --hwcaps out, or name a level of this machine"],
+        )
     for one, resolved in zip(resolvers, closures, strict=True):
         prove(one, resolved, rootfs, replace(one.settings, ldconfig=False))
     return Plan(closure, rootfs, chosen, tuple(requested), tuple(find_notes(resolver, closures[0], settings)))

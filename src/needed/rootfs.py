@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from needed.closure import CachedPath, Closure
+    from needed.closure import CachedPath, Closure, LoadList
     from needed.elf import Machine
     from needed.root import Entry, Found, OpenFile, Root, RootPath
 
@@ -119,16 +119,27 @@ def assemble(root: Root, closure: Closure, additions: Iterable[Addition] = ()) -
         tree.place(program.path, program.program.found, program.reason)
         if program.interpreter:
             tree.place(program.interpreter.path, program.interpreter.found, Reason("interpreter of", program.path))
-        askers = {need.path: need.needed_by for need in reversed(program.needs)}
+        askers = _askers(program)
         for item in (*program.objects[1:], *program.aliases):
-            if item != program.interpreter:
-                tree.place(item.path, item.found, Reason("needed by", askers.get(item.path, program.path)))
+            if item is not program.interpreter:
+                for asker in askers.get(item.path, [program.path]):
+                    tree.place(item.path, item.found, Reason("needed by", asker))
         for path, found in program.configuration:
             tree.place(path, found, Reason("read by", program.interpreter.path if program.interpreter else ""))
     tree.place_cache(closure)
     for addition in additions:
         tree.add(addition)
     return tree.rootfs()
+
+
+def _askers(program: LoadList) -> dict[str, list[str]]:
+    """Who asks for each path string, the first first; an alias is what was opened, not what it turned out to be."""
+    found: dict[str, dict[str, None]] = {}
+    for need in program.needs:
+        path = need.attempts[-1].path if need.attempts else need.path
+        if need.path is not None and path is not None:
+            found.setdefault(path, {}).setdefault(need.needed_by)
+    return {path: list(askers) for path, askers in found.items()}
 
 
 class _Tree:

@@ -103,6 +103,26 @@ def test_check_says_what_nobody_may_execute_and_what_is_no_file(root: Path, tmp_
     assert (done.returncode, done.stderr) == (2, "error: /bin: expected a file, found a directory\n")
 
 
+def test_check_answers_for_each_program_before_it_tells_what_it_could_not_read(root: Path, tmp_path: Path) -> None:
+    done = run("check", "/bin/none", "prog", "--root", root, "--against", root, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout.startswith("/bin/prog: starts in ")
+    done = run("check", "/bin/none", "/bin/nope", "--root", root, "--against", root, cwd=tmp_path)
+    assert done.stderr.splitlines()[0] == "error: 2 of 2 programs cannot be checked"
+
+
+def test_why_prints_every_chain_when_asked(root: Path, tmp_path: Path) -> None:
+    program = shared_object(needed=("liba.so", "libb.so"), interpreter=f"/{LD}")
+    (root / "bin/prog").write_bytes(program)
+    done = run("why", "libb.so", "--for", "prog", "--root", root, "--all", cwd=tmp_path)
+    assert done.stdout == (
+        "/lib/libb.so\n  needed by /bin/prog\n  requested\n"
+        "or\n  needed by /lib/liba.so\n  needed by /bin/prog\n  requested\n"
+    )
+    short = run("why", "libb.so", "--for", "prog", "--root", root, cwd=tmp_path)
+    assert short.stdout.endswith("  requested\nand 1 more: --all\n")
+
+
 def test_why_prints_the_chain(root: Path, tmp_path: Path) -> None:
     done = run("why", "libb.so", "--for", "prog", "--root", root, cwd=tmp_path)
     assert done.stdout == "/lib/libb.so\n  needed by /lib/liba.so\n  needed by /bin/prog\n  requested\n"

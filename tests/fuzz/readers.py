@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from needed.closure import LoadList
 from needed.elf import Bytes, ElfFile, is_elf, parse_elf, parse_machine
+from needed.elf.isa import parse_isa_level
 from needed.elf.provenance import parse_provenance
 from needed.elf.sections import parse_sections
 from needed.elf.symbols import exports, parse_references, parse_symbols, undefined_imports
@@ -23,11 +24,14 @@ from needed.loader.ldso import parse_builtin
 from needed.loader.musl import parse_path_file
 from needed.loader.preload import parse_preload_file
 from needed.loader.shebang import parse_shebang
+from needed.notes import find_notes
 from needed.report.inspect import render_object, render_text
 from needed.report.ldd import ldd_object, render_explanation, render_findings, render_ldd, render_tree, render_versions
 from needed.report.readelf import dynamic_rows, render_dynamic
+from needed.report.scan import scanned_object
 from needed.report.text import printable
 from needed.root import Entry, MemoryRoot
+from needed.scan import scan_root
 from tests.loader.synthetic import Writer
 
 ENTRY = Entry("file", 0o6755, 1)
@@ -52,11 +56,16 @@ def read(content: bytes) -> None:
         roots = as_other(content)
     for tree, settings, programs in roots:
         root = MemoryRoot(tree)
+        with suppress(NeededError):
+            for scanned in scan_root(root, settings):
+                json.dumps(scanned_object(scanned))
         for program in programs:
             with suppress(NeededError):
                 read_load_list(root, Resolver(root, settings).load_list(Resolver(root).find_program(program)))
             with suppress(NeededError):
-                Resolver(root, settings).resolve([program])
+                resolver = Resolver(root, settings)
+                notes = find_notes(resolver, resolver.resolve([program]), settings)
+                check_text(*(printable(note.message) for note in notes))
 
 
 def read_elf(content: bytes) -> None:
@@ -73,6 +82,8 @@ def read_elf(content: bytes) -> None:
         provenance = parse_provenance(source, elf_file)
         check_text(render_text("x", elf_file, provenance, ENTRY))
         json.dumps(render_object("x", elf_file, provenance, ENTRY))
+    with suppress(ElfError):
+        parse_isa_level(source, elf_file)
     check_text(render_dynamic(elf_file))
     json.dumps(dynamic_rows(elf_file))
     read_symbols(source, elf_file)

@@ -78,6 +78,7 @@ def verbs(root: Path) -> dict[str, tuple[int, tuple[str, ...]]]:
         "inspect": (0, ("inspect", "--json", "--dynamic", "/usr/bin/app", "/aud.so", LD, *place)),
         "inspect-here": (0, ("inspect", f"{root}/usr/bin/app")),
         "check": (0, ("check", "/usr/bin/app", *place, "--against", str(root))),
+        "scan": (0, ("scan", "--json", *place)),
         "why": (0, ("why", "libx.so", "--for", "/usr/bin/app", *place)),
     }
 
@@ -103,7 +104,7 @@ def executed(strace: str, words: tuple[str, ...], cwd: Path) -> tuple[int, str, 
 
 
 @pytest.mark.parametrize(
-    "verb", ["build", "build-packed", "ldd", "ldd-r", "ldd-script", "inspect", "inspect-here", "check", "why"],
+    "verb", ["build", "build-packed", "ldd", "ldd-r", "ldd-script", "inspect", "inspect-here", "check", "scan", "why"],
     ids=lambda verb: f"X02-X05-X06-{verb}",
 )  # fmt: skip
 def test_the_only_program_that_starts_is_ours(tmp_path: Path, strace: str, verb: str) -> None:
@@ -116,7 +117,7 @@ def test_the_only_program_that_starts_is_ours(tmp_path: Path, strace: str, verb:
     assert MARKER not in said
 
 
-@pytest.mark.parametrize("verb", ["build", "ldd-r", "inspect", "check", "why"], ids=lambda verb: f"X06-{verb}")
+@pytest.mark.parametrize("verb", ["build", "ldd-r", "inspect", "check", "scan", "why"], ids=lambda verb: f"X06-{verb}")
 def test_x06_nothing_of_the_working_directory_is_imported(tmp_path: Path, verb: str) -> None:
     root, cwd = make_root(tmp_path / "root"), make_working_directory(tmp_path / "cwd")
     expected, words = verbs(root)[verb]

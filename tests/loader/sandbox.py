@@ -20,12 +20,17 @@ PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def run_in(root: Path, command: list[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """What `command`, a path inside `root` and its arguments, says. Raises FileNotFoundError if execve(2) does."""
+def run_in(
+    root: Path, command: list[str], environment: Mapping[str, str], *, user: int = 0
+) -> subprocess.CompletedProcess[str]:
+    """What `command`, a path inside `root` and its arguments, says. Raises FileNotFoundError if execve(2) does.
+
+    `user`, for root only, is who it runs as.
+    """
     (root / "proc").mkdir(exist_ok=True)
     return subprocess.run(
         command, capture_output=True, text=True, check=False, env=dict(environment), stdin=subprocess.DEVNULL,
-        timeout=60, preexec_fn=_entering(root, os.getuid(), os.getgid()),
+        timeout=60, preexec_fn=_entering(root, os.getuid(), os.getgid(), user),
     )  # fmt: skip
 
 
@@ -40,7 +45,7 @@ def works(root: Path) -> bool:
     return True
 
 
-def _entering(root: Path, user: int, group: int) -> Callable[[], None]:
+def _entering(root: Path, user: int, group: int, become: int) -> Callable[[], None]:
     def enter() -> None:
         _check(_libc.unshare(CLONE_NEWNS if user == 0 else CLONE_NEWNS | CLONE_NEWUSER))
         if user:
@@ -53,6 +58,10 @@ def _entering(root: Path, user: int, group: int) -> Callable[[], None]:
             _check(_libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0))
         os.chroot(root)
         os.chdir("/")
+        if become:
+            os.setgroups([])
+            os.setresgid(become, become, become)
+            os.setresuid(become, become, become)
 
     return enter
 

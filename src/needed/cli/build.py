@@ -6,7 +6,7 @@ import os
 import sys
 
 from needed.cli.additions import parse_addition
-from needed.cli.console import Progress, print_warnings, write
+from needed.cli.console import Progress, write
 from needed.cli.paths import absolute, to_host
 from needed.cli.roots import docker_host, open_root_option, temporary_folder
 from needed.errors import UsageError
@@ -103,8 +103,6 @@ def run(arguments: argparse.Namespace) -> int:
     additions = [parse_addition(text, arguments.root) for text in arguments.add]
     root = open_root_option(arguments.root, arguments.platform)
     planned = plan(root, programs, additions, _settings(arguments), arguments.platform)
-    if not arguments.quiet:
-        print_warnings(planned.closure.damaged_caches)
     if arguments.dry_run:
         _show_plan(planned, as_json=arguments.json)
         return 0

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 
 from needed.cli.additions import parse_addition
-from needed.cli.console import write, write_sentence
+from needed.cli.console import together, write, write_sentence
 from needed.cli.paths import absolute
 from needed.cli.roots import library_path, open_root_option
+from needed.errors import ReadError, SourceError
 from needed.report.text import printable
 
 TYPE_CHECKING = False
@@ -52,10 +53,13 @@ def run(arguments: argparse.Namespace) -> int:
     additions = [parse_addition(text, arguments.root) for text in arguments.add]
     travels = {item.destination: item.source for item in additions}
     settings = Settings(library_path(arguments.library_path, target))
-    answers = []
+    answers, problems = [], []
     for program in arguments.programs:
         named = absolute(program) if here and "/" in program else program
-        answers.append(check_program(source, named, target, travels, settings))
+        try:
+            answers.append(check_program(source, named, target, travels, settings))
+        except (SourceError, ReadError) as problem:
+            problems.append(problem)
     if arguments.json:
         import json
 
@@ -65,4 +69,6 @@ def run(arguments: argparse.Namespace) -> int:
             for line in render_compatibility(answer, arguments.against):
                 write_sentence(printable(line))
     sys.stdout.flush()
+    if problems:
+        raise together(problems, f"{len(problems)} of {len(arguments.programs)} programs cannot be checked")
     return 0 if all(answer.starts for answer in answers) else 1

@@ -10,7 +10,7 @@ from needed.report.text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
     from typing import TextIO
 
     from needed.errors import NeededError
@@ -56,10 +56,15 @@ def print_error(error: NeededError, *, as_json: bool) -> None:
         write_sentence(f"{cyan}hint:{plain} {printable(hint)}", sys.stderr)
 
 
-def print_warnings(damaged_caches: Iterable[str]) -> None:
-    """On standard error, a line for each `ld.so.cache` that the loader of the root ignores."""
-    for path in damaged_caches:
-        write(f"warning: {printable(path)}: damaged, and ignored as the loader ignores it", sys.stderr)
+def together(problems: Sequence[NeededError], message: str) -> NeededError:
+    """One error for several, which `message` counts: of ReadError if each was that, else of SourceError."""
+    from needed.errors import ReadError, SourceError
+
+    if len(problems) == 1:
+        return problems[0]
+    kind = ReadError if all(isinstance(problem, ReadError) for problem in problems) else SourceError
+    hints = dict.fromkeys(hint for problem in problems for hint in problem.hints)
+    return kind(message, details=[problem.message for problem in problems], hints=hints)
 
 
 def colour(stream: TextIO) -> bool:

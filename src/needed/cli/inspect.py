@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from needed.cli.console import together
 from needed.cli.paths import absolute
 from needed.cli.roots import open_root_option
 from needed.elf import parse_elf
@@ -80,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         many = len(arguments.files) > 1
         sys.stdout.write("".join(_text(item, dynamic=arguments.dynamic, many=many) for item in inspected))
     if problems:
-        raise _together(problems, len(arguments.files))
+        raise together(problems, f"{len(problems)} of {len(arguments.files)} files cannot be inspected")
     return 0
 
 
@@ -119,13 +120,3 @@ def _object(item: Inspected, *, dynamic: bool) -> dict[str, object]:
         keys = ("name", "tag", "value", "text")
         found["dynamic"] = [dict(zip(keys, row, strict=True)) for row in dynamic_rows(item.elf_file)]
     return found
-
-
-def _together(problems: list[NeededError], files: int) -> NeededError:
-    """One error for all: of ReadError if each was that, else of SourceError."""
-    if len(problems) == 1:
-        return problems[0]
-    kind = ReadError if all(isinstance(problem, ReadError) for problem in problems) else SourceError
-    hints = dict.fromkeys(hint for problem in problems for hint in problem.hints)
-    message = f"{len(problems)} of {files} files cannot be inspected"
-    return kind(message, details=[problem.message for problem in problems], hints=hints)

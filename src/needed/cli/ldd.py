@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from needed.cli.console import print_warnings, write
+from needed.cli.console import write
 from needed.cli.paths import absolute
 from needed.cli.roots import library_path, open_root_option
 from needed.errors import ElfError, ReadError, SourceError
@@ -62,7 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
             bindings = binder.check(load_list) if binder else None
             if load_list.damaged_cache and load_list.cache_path not in ignored:
                 ignored.add(load_list.cache_path)
-                print_warnings([load_list.cache_path])
+                note = f"{load_list.cache_path} is damaged, and ignored as the loader ignores it"
+                write(f"needed ldd: {printable(note)}", sys.stderr)
         except (SourceError, ReadError) as error:
             status = 1
             if arguments.json:

@@ -136,8 +136,3 @@ class ElfFile:
         if self.flags_1 & DF_1_PIE:
             return "static-pie"
         return "shared object" if self.dynamic else "static"
-
-    @property
-    def starts_alone(self) -> bool:
-        """Whether the kernel starts it without an interpreter."""
-        return self.interpreter is None

@@ -31,11 +31,12 @@ if TYPE_CHECKING:
 
 
 CONFIGURATION = "/etc/ld.so.conf"
-MAX_DEPTH = 10  # of includes; glibc has no limit, a file that includes itself ends it by memory
-MAX_CONFIGURATION = 4 << 20  # bytes of all configuration files
-MAX_FILES = 1000  # of them, and patterns of includes
+# Of all configuration files together. glibc has no limit: a file that includes itself ends it by memory.
+MAX_CONFIGURATION = 4 << 20  # bytes
+MAX_FILES = 1000
 MAX_DIRECTORIES = 4096
-MAX_NAMES = 1 << 18  # of directory entries that are compared with patterns
+MAX_NAMES = 1 << 18  # that includes look for, or compare with a pattern, which itself counts as PER_PATTERN
+PER_PATTERN = 100
 _SPACE = " \t\v\f\r"  # isspace(3) in the C locale; Python's own strip would know more
 _TEMPORARY = (".dpkg-new", ".dpkg-tmp")
 
@@ -77,16 +78,16 @@ def configured_directories(reader: Reader) -> tuple[str, ...]:
     """The directories that `/etc/ld.so.conf` names, in order, each once, without trailing slashes (`parse_conf`)."""
     found: dict[str, None] = {}
     left = _Left()
-    open_files = [(CONFIGURATION, 0, _lines(reader, CONFIGURATION, left))]
+    open_files = [(CONFIGURATION, _lines(reader, CONFIGURATION, left))]
     while open_files and len(found) < MAX_DIRECTORIES:
-        path, depth, lines = open_files[-1]
+        path, lines = open_files[-1]
         line = next(lines, None)
         if line is None:
             open_files.pop()
         elif line.startswith(("include ", "include\t")):
             # What is included stands where the line is, before what follows it.
-            files = _included(reader, path, line[8:], left) if depth < MAX_DEPTH else []
-            open_files += [(file, depth + 1, _lines(reader, file, left)) for file in reversed(files)]
+            files = _included(reader, path, line[8:], left)
+            open_files += [(file, _lines(reader, file, left)) for file in reversed(files)]
         elif not line.lower().startswith(("hwcap ", "hwcap\t")):
             # "DIR=TYPE" is an old form, of which the directory counts.
             found.setdefault(line.partition("=")[0].rstrip(_SPACE).rstrip("/") or "/")
@@ -97,7 +98,7 @@ class _Left:
     """What may still be read of a configuration, which its writer can make include anything any number of times."""
 
     def __init__(self) -> None:
-        self.size, self.files, self.patterns, self.names = MAX_CONFIGURATION, MAX_FILES, MAX_FILES, MAX_NAMES
+        self.size, self.files, self.names = MAX_CONFIGURATION, MAX_FILES, MAX_NAMES
 
 
 def _lines(reader: Reader, path: str, left: _Left) -> Iterator[str]:
@@ -124,9 +125,8 @@ def _included(reader: Reader, path: str, patterns: str, left: _Left) -> list[str
     """The files that the patterns of one line lead to: of each those that are there, sorted."""
     found: list[str] = []
     for pattern in filter(None, patterns.replace("\t", " ").split(" ")):
-        if left.patterns <= 0:
+        if left.names <= 0:
             break
-        left.patterns -= 1
         found += _glob(reader, pattern if pattern.startswith("/") else f"{path.rpartition('/')[0]}/{pattern}", left)
     return found[:MAX_FILES]
 
@@ -139,13 +139,14 @@ def _glob(reader: Reader, pattern: str, left: _Left) -> list[str]:
     for part in pattern.split("/")[1:]:
         below: list[str] = []
         for above in found:
+            left.names -= 1
             if not any(character in part for character in "*?["):
                 below.append(f"{above}/{part}")
                 continue
             directory = reader.walker.find(above or "/")
             if directory is not None and directory.entry.kind == "directory" and left.names > 0:
                 names = reader.root.names(directory.path)
-                left.names -= 1 + len(names)
+                left.names -= PER_PATTERN + len(names)
                 wanted = (name for name in names if name[0] != "." or part[0] == ".")
                 below += [f"{above}/{name}" for name in wanted if fnmatchcase(name, part)]
         found = below[:MAX_FILES]

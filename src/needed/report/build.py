@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from needed.closure import Reason
     from needed.image.build import Image
     from needed.notes import Note
     from needed.rootfs import Rootfs
@@ -41,7 +42,7 @@ def notes_object(notes: Iterable[Note]) -> list[dict[str, str]]:
 def render_files(rootfs: Rootfs) -> Iterator[str]:
     """A line for each path: size or link, path, reasons."""
     for path, entry in rootfs.entries.items():
-        why = "; ".join(str(reason) for reason in rootfs.reasons[path]) or "folder on the way"
+        why = _some(rootfs.reasons[path]) or "folder on the way"
         match entry:
             case File():
                 yield f"{entry.size:>12,}  {path}  ({why})"
@@ -51,7 +52,13 @@ def render_files(rootfs: Rootfs) -> Iterator[str]:
                 yield f"{'link':>12}  {path} -> {entry.target}  ({why})"
             case Directory():
                 yield f"{'folder':>12}  {path}  ({why})"
-    yield f"{rootfs.size:>12,}  bytes in {rootfs.files} files"
+    yield f"{rootfs.size:>12,}  bytes in {rootfs.files} file{'s' * (rootfs.files != 1)}"
+
+
+def _some(reasons: tuple[Reason, ...]) -> str:
+    """The first reasons; `needed why --all` has the others."""
+    shown = "; ".join(map(str, reasons[:2]))
+    return f"{shown}; and {len(reasons) - 2} more" if len(reasons) > 2 else shown
 
 
 def files_object(rootfs: Rootfs) -> list[dict[str, object]]:
