@@ -97,12 +97,9 @@ class Resolver:
         scripts: dict[str, Script] = {}
         followed: dict[str, RootPath] = {}  # script -> what the kernel starts in its place
         for executable in executables:
-            askers: tuple[RootPath, ...] = ()
-            pending = [(self.find_program(executable), Reason("requested"), askers)]
+            pending = [(self.find_program(executable), Reason("requested"))]
             while pending:
-                path, reason, askers = pending.pop(0)
-                if path in askers:
-                    raise SourceError(f"{path}: a script that is its own interpreter; the kernel gives up")
+                path, reason = pending.pop(0)
                 if path in programs or path in scripts:
                     continue
                 found = self._program(path, reason)
@@ -113,7 +110,7 @@ class Resolver:
                 scripts[path] = Script(path, found, reason)
                 interpreters = [self._interpreter(word, path) for word in words]
                 followed[path] = interpreters[0]
-                pending += [(found_at, Reason("interpreter of", path), (*askers, path)) for found_at in interpreters]
+                pending += [(found_at, Reason("interpreter of", path)) for found_at in interpreters]
         for script in followed:
             _check_depth(script, followed)
         return Closure(tuple(programs.values()), tuple(scripts.values()))
@@ -364,15 +361,17 @@ class Resolver:
             file.close()
 
 
-def _check_depth(script: str, followed: Mapping[str, str]) -> None:
-    """Raise SourceError for a script of too many scripts. What `env` starts is a new start, and counts anew."""
-    at, depth = script, 0
-    while at in followed:
-        at, depth = followed[at], depth + 1
-        if depth > MAX_DEPTH:
-            raise SourceError(f"{script}: a script of a script, more than {MAX_DEPTH} deep; the kernel gives up")
-
-
 def _is_musl(interpreter: str) -> bool:
     """Whose rules hold is decided by the loader that a program names, not by the machine that we run on."""
     return interpreter.rpartition("/")[2].startswith("ld-musl-")
+
+
+def _check_depth(script: str, followed: Mapping[str, str]) -> None:
+    """Raise SourceError for a script that the kernel does not start: of a script of a script, or of itself."""
+    at, depth = script, 0
+    while at in followed:
+        at, depth = followed[at], depth + 1
+        if at == script:
+            raise SourceError(f"{script}: a script that is its own interpreter; the kernel gives up")
+        if depth > MAX_DEPTH:
+            raise SourceError(f"{script}: a script of a script, more than {MAX_DEPTH} deep; the kernel gives up")
