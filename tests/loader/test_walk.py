@@ -58,3 +58,13 @@ def test_thousands_of_directories_times_thousands_of_names_are_refused() -> None
     tree: dict[str, bytes | str] = {"/prog": Writer(dynamic, interpreter=LD).finish(), LD: shared_object()}
     with pytest.raises(SourceError, match="too many places to search"):
         resolve(MemoryRoot(tree), ["/prog"])
+
+
+@pytest.mark.parametrize("interpreter", [LD, "/lib/ld-musl-x86_64.so.1"])
+@pytest.mark.parametrize("separator", ["", ":"], ids=["one directory", "many directories"])
+def test_tokens_do_not_make_a_search_path_of_any_length(interpreter: str, separator: str) -> None:
+    runpath = separator.join(f"$ORIGIN/{number}" for number in range(5000))
+    content = Writer([("needed", "liba.so"), ("runpath", runpath)], interpreter=interpreter).finish()
+    folder = ("/" + "d" * 200) * 15
+    with pytest.raises(SourceError, match="longer than 1048576 characters"):
+        resolve(MemoryRoot({f"{folder}/prog": content, interpreter: shared_object()}), [f"{folder}/prog"])
