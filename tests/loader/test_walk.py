@@ -37,14 +37,6 @@ def test_a_cycle_back_to_the_program_ends() -> None:
     assert [item.path for item in mapped.objects] == ["/lib/main", "/lib/libb.so", "/lib/main", "/lib/libc.so", LD]
 
 
-def test_thousands_of_directories_times_thousands_of_names_are_refused() -> None:
-    names = tuple(f"lib{number}.so" for number in range(2000))
-    dynamic = [("needed", name) for name in names] + [("runpath", ":".join(f"/{number}" for number in range(9000)))]
-    tree: dict[str, bytes | str] = {"/prog": Writer(dynamic, interpreter=LD).finish(), LD: shared_object()}
-    with pytest.raises(SourceError, match="too many places to search"):
-        resolve(MemoryRoot(tree), ["/prog"])
-
-
 def test_a_script_that_leads_back_to_itself_starts_nowhere() -> None:
     root = MemoryRoot({"/a": b"#!/b\n", "/b": b"#!/a\n", "/self": b"#!/self\n"})
     for path in ("/a", "/self"):
@@ -58,3 +50,21 @@ def test_the_kernel_follows_five_scripts_in_a_row() -> None:
     assert len(resolve(root, ["/s5"]).scripts) == 5
     with pytest.raises(SourceError, match="more than 5 deep"):
         resolve(root, ["/s6"])
+
+
+def test_thousands_of_directories_times_thousands_of_names_are_refused() -> None:
+    names = tuple(f"lib{number}.so" for number in range(2000))
+    dynamic = [("needed", name) for name in names] + [("runpath", ":".join(f"/{number}" for number in range(9000)))]
+    tree: dict[str, bytes | str] = {"/prog": Writer(dynamic, interpreter=LD).finish(), LD: shared_object()}
+    with pytest.raises(SourceError, match="too many places to search"):
+        resolve(MemoryRoot(tree), ["/prog"])
+
+
+@pytest.mark.parametrize("interpreter", [LD, "/lib/ld-musl-x86_64.so.1"])
+@pytest.mark.parametrize("separator", ["", ":"], ids=["one directory", "many directories"])
+def test_tokens_do_not_make_a_search_path_of_any_length(interpreter: str, separator: str) -> None:
+    runpath = separator.join(f"$ORIGIN/{number}" for number in range(5000))
+    content = Writer([("needed", "liba.so"), ("runpath", runpath)], interpreter=interpreter).finish()
+    folder = ("/" + "d" * 200) * 15
+    with pytest.raises(SourceError, match="longer than 1048576 characters"):
+        resolve(MemoryRoot({f"{folder}/prog": content, interpreter: shared_object()}), [f"{folder}/prog"])

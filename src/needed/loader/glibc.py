@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from needed.elf.model import DF_1_NODEFLIB
 from needed.loader.hwcaps import subdirectories
-from needed.loader.search import Candidate, expand
+from needed.loader.search import Candidate, check_length, expand
 from needed.loader.verdict import NOT_LOADABLE, glibc_damaged, glibc_verdict
 from needed.value import value
 
@@ -150,6 +150,7 @@ class GlibcSearch:
                     below = (f"{element.rstrip('/')}/{name}" for name in self.subdirectories)
                     found += filter(self.is_directory, below)
                 found.append(element)
+            check_length(sum(map(len, found)), owner.path)
             self._lists[key] = found
         return self._lists[key]
 

@@ -6,7 +6,7 @@ LD_LIBRARY_PATH, then the RPATH or RUNPATH of the requester and all its ancestor
 
 from __future__ import annotations
 
-from needed.loader.search import Candidate, expand
+from needed.loader.search import Candidate, check_length, expand
 from needed.loader.verdict import ABSENT, NOT_LOADABLE, RELATIVE, UNREADABLE, musl_verdict
 
 TYPE_CHECKING = False
@@ -78,7 +78,9 @@ class MuslSearch:
             if "$" in expand(text, {"ORIGIN": ""}, boundary=False):
                 continue  # any other token makes the whole list ignored (fixup_rpath)
             origin = (item.found.path if item is self.main else item.path).rpartition("/")[0]
-            for directory in _split(expand(text, {"ORIGIN": origin}, boundary=False)):
+            expanded = expand(text, {"ORIGIN": origin}, boundary=False)
+            check_length(len(expanded), item.path)
+            for directory in _split(expanded):
                 yield Candidate(f"{directory}/{name}", f"{tag} of {item.path}")
         system = DEFAULT_PATH if self.configured is None else self.configured
         rule = "default directory" if self.configured is None else path_file(self.interpreter)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from needed.errors import SourceError
 from needed.value import value
 
 TYPE_CHECKING = False
@@ -51,6 +52,10 @@ if TYPE_CHECKING:
             """Whether the search goes on after a candidate with this outcome."""
 
 
+# Characters: $ORIGIN, of 7, may stand for a path of 4096, and 9000 times in one RPATH.
+MAX_EXPANDED = 1 << 20
+
+
 @value
 class Candidate:
     """A path string to open, and the rule that leads there, the same for all of one list of directories.
@@ -85,3 +90,12 @@ def expand(text: str, values: dict[str, str], *, boundary: bool) -> str:
         else:
             done.append("$" + part)
     return "".join(done)
+
+
+def check_length(size: int, owner: str) -> None:
+    """Raise SourceError for a search path of the object at `owner` that tokens made longer than anybody's is."""
+    if size > MAX_EXPANDED:
+        raise SourceError(
+            f"{owner}: its search path is longer than {MAX_EXPANDED} characters with its tokens replaced",
+            hints=["look at its RPATH and RUNPATH: needed inspect FILE"],
+        )
