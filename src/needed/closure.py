@@ -6,6 +6,8 @@ from needed.value import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from needed.elf import ElfFile, Machine
     from needed.root import Found, RootPath
 
@@ -13,12 +15,17 @@ if TYPE_CHECKING:
 @value
 class Reason:
     """Why a path ships. `kind` is one of "requested", "interpreter of", "needed by", "read by", "symlink to",
-    "included", "generated"; `subject` what it refers to (a path, a name), "" where there is nothing to refer to."""
+    "included", "generated", "package", "rule"; `subject` what it refers to (a path, a name), "" where there is nothing
+    to refer to. Of a rule also its name, and its evidence, what of the subject it recognised: "imports getaddrinfo"."""
 
     kind: str
     subject: str = ""
+    rule: str = ""
+    evidence: str = ""
 
     def __str__(self) -> str:
+        if self.rule:
+            return f"rule {self.rule}: {self.subject} {self.evidence}".rstrip()
         return f"{self.kind} {self.subject}".rstrip()
 
 
@@ -126,20 +133,49 @@ class LoadList:
 
 
 @value
+class Opened:
+    """What dlopen(3) of `name` by the object at `by` adds to the process of the program at `program`.
+
+    The objects of `added` are those that were not loaded before, the opened one first; none of it is missing.
+    """
+
+    program: RootPath
+    by: RootPath
+    name: str
+    added: LoadList
+
+
+@value
 class Script:
-    """A file that the kernel starts through the interpreter that its first line names."""
+    """A file that the kernel starts through the interpreter that its first line names.
+
+    `interpreter` is what reads it in the end, which `env` may have started; it may be a script as well.
+    """
 
     path: RootPath
     found: Found
     reason: Reason
+    interpreter: RootPath
 
 
 @value
 class Closure:
-    """The load lists of all programs of one request, in its order; an interpreter of a script stands as a program."""
+    """The load lists of all programs of one request, in its order; an interpreter of a script stands as a program.
+
+    `opened` is what these open while they run, as far as rules know it.
+    """
 
     programs: tuple[LoadList, ...]
     scripts: tuple[Script, ...] = ()
+    opened: tuple[Opened, ...] = ()
+
+    @property
+    def objects(self) -> Iterator[LoadedObject]:
+        """Every object of every program and of what they open, in order, some several times."""
+        for program in self.programs:
+            yield from program.objects
+        for item in self.opened:
+            yield from item.added.objects
 
     @property
     def missing(self) -> tuple[Need, ...]:

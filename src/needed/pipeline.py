@@ -8,21 +8,27 @@ from __future__ import annotations
 from needed.closure import Closure
 from needed.elf.mapping import mapping_problem
 from needed.errors import MachineError, MissingError, SourceError, UsageError
+from needed.gather import gather, replay
 from needed.image.build import Configuration
 from needed.image.model import Platform, parse_platform
 from needed.loader import Resolver, Settings
 from needed.loader.hwcaps import NAMES, active_at
+from needed.loader.resolve import SEARCH_PATH
 from needed.loader.settings import DEFAULTS
 from needed.notes import find_notes
 from needed.proof import prove
 from needed.request import parse_request
 from needed.rootfs import Addition, Rootfs, assemble
+from needed.rules.choices import DEFAULTS as DEFAULT_CHOICES
+from needed.rules.choices import Choices, parse_user
 from needed.value import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from needed.closure import LoadList, Script
+    from needed.gather import Applied
     from needed.image.root import ImageRoot
     from needed.notes import Note
     from needed.root import Root
@@ -34,13 +40,15 @@ DEFAULT_PLATFORM = Platform("linux", "amd64")
 
 @value
 class Plan:
-    """What ships and why. `requested` are the programs' paths in the order of the request; `notes` stop nothing."""
+    """What ships and why. `requested` are the programs' paths in the order of the request; `notes` stop nothing;
+    `applied` are the rules that had something to look at."""
 
     closure: Closure
     rootfs: Rootfs
     platform: Platform
     requested: tuple[str, ...]
     notes: tuple[Note, ...] = ()
+    applied: tuple[Applied, ...] = ()
 
 
 def plan(
@@ -49,9 +57,11 @@ def plan(
     additions: Iterable[Addition] = (),
     settings: Settings = DEFAULTS,
     platform: str = "",
+    *,
+    choices: Choices = DEFAULT_CHOICES,
 ) -> Plan:
-    """Resolve, assemble and prove. Raises MissingError, MachineError, SourceError, UsageError, ProofError; ReadError if
-    a file forbids it.
+    """Resolve, ask the rules, assemble and prove. Raises MissingError, MachineError, SourceError, UsageError,
+    ProofError; ReadError if a file forbids it.
 
     Of `settings.hwcaps` the closure holds each level and the baseline, so that every processor finds its own.
     `platform` in "linux/arm64" form is what the programs must be for; it decides where there is no program.
@@ -59,9 +69,13 @@ def plan(
     names = list(programs)
     resolver = Resolver(root, replace(settings, hwcaps=()))
     resolvers = [resolver, *(resolver.under(one) for one in _levels(settings))]
-    closures = [one.resolve(names) for one in resolvers]
-    scripts = closures[0].scripts
-    closure = Closure(tuple(program for one in closures for program in one.programs), scripts)
+    gathered = gather(resolver, names, choices)
+    closures = [gathered.closure, *(replay(one, gathered) for one in resolvers[1:])]
+    closure = Closure(
+        tuple(program for one in closures for program in one.programs),
+        closures[0].scripts,
+        tuple(opened for one in closures for opened in one.opened),
+    )
     shared = [item.path for item in closure.programs if item.program.elf.linkage in ("shared object", "relocatable")
               and item.program.elf.interpreter is None]  # fmt: skip
     if shared:
@@ -76,7 +90,7 @@ def plan(
     chosen = _platform(closure, platform)
     check_startable(closure)
     requested = dict.fromkeys(map(resolver.find_program, names))
-    rootfs = assemble(root, closure, additions)
+    rootfs = assemble(root, closure, additions, gathered.placed)
     if settings.hwcaps and all(settings.hwcaps[0] not in NAMES.get(item.machine.name, ()) for item in closure.programs):
         machines = ", ".join(dict.fromkeys(item.machine.name for item in closure.programs)) or "no machine"
         raise UsageError(
@@ -85,7 +99,8 @@ def plan(
         )
     for one, resolved in zip(resolvers, closures, strict=True):
         prove(one, resolved, rootfs, replace(one.settings, ldconfig=False))
-    return Plan(closure, rootfs, chosen, tuple(requested), tuple(find_notes(resolver, closures[0], settings)))
+    notes = tuple(find_notes(resolver, closures[0], settings))
+    return Plan(closure, rootfs, chosen, tuple(requested), notes, gathered.applied)
 
 
 def _levels(settings: Settings) -> Iterator[Settings]:
@@ -114,7 +129,9 @@ def plan_of_image(root: ImageRoot, name: str) -> Plan:
         preload_file=request.preload,
     )
     additions = [Addition(path, path) for path in request.additions]
-    return plan(root, request.programs, additions, settings)
+    user = parse_user(root.config.user)
+    choices = Choices(user, tuple(root.config.env), request.rules, frozenset(request.off), request.along)
+    return plan(root, request.programs, additions, settings, choices=choices)
 
 
 def default_configuration(planned: Plan, given: Configuration, *, told: frozenset[str]) -> Configuration:
@@ -127,9 +144,11 @@ def default_configuration(planned: Plan, given: Configuration, *, told: frozense
         given = replace(given, entrypoint=paths)
     if len(paths) > 1 and not told & {"entrypoint", "cmd"}:
         given = replace(given, cmd=paths[:1])
-    if (len(paths) > 1 or planned.closure.scripts) and not any(item.startswith("PATH=") for item in given.env):
-        # What `env` of a script's first line looks up must be found too.
-        helpers = (item.path for item in planned.closure.programs if item.reason.kind == "interpreter of")
+    # What `env` of a script's first line looks up must be found too, and what a program starts by its name.
+    started: list[LoadList | Script] = [*planned.closure.programs, *planned.closure.scripts]
+    helpers = [item.path for item in started if item.reason.kind == "interpreter of"]
+    helpers += [item.path for item in started if item.reason.rule and item.path.rpartition("/")[0] in SEARCH_PATH]
+    if (len(paths) > 1 or helpers) and not any(item.startswith("PATH=") for item in given.env):
         folders = dict.fromkeys(path.rpartition("/")[0] or "/" for path in (*paths, *helpers))
         given = replace(given, env=(*given.env, "PATH=" + ":".join(folders)))
     return given

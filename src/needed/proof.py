@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from needed.closure import Closure, LoadedObject, LoadList
+    from needed.closure import Closure, LoadedObject, LoadList, Opened
     from needed.loader import Settings
     from needed.root import OpenFile, RootPath
     from needed.rootfs import Rootfs
@@ -91,6 +91,7 @@ def prove(source: Resolver, closure: Closure, rootfs: Rootfs, settings: Settings
     resolver = Resolver(root, settings)
     resolver.believe(source, _unchanged(rootfs, source))
     differences = [item for program in closure.programs for item in _compare(program, resolver, root)]
+    differences += [item for opened in closure.opened for item in _compare_opened(opened, resolver, root)]
     if differences:
         raise ProofError(
             "the finished tree resolves otherwise than the root that it was taken from",
@@ -112,20 +113,32 @@ def _unchanged(rootfs: Rootfs, source: Resolver) -> Iterator[str]:
 
 def _compare(program: LoadList, resolver: Resolver, root: RootfsRoot) -> Iterator[Difference]:
     """Object by object in the loader's order: what is loaded matters, not under which string."""
-    expected = [item.found.path for item in program.objects]
-    proven = resolver.load_list(program.path)
-    found = [_origin(item, root) for item in proven.objects]
+    yield from _differences(program.path, program.objects, resolver.load_list(program.path).objects, root)
+
+
+def _compare_opened(opened: Opened, resolver: Resolver, root: RootfsRoot) -> Iterator[Difference]:
+    """The same of what a program opens."""
+    proven = resolver.open(opened.program, opened.by, opened.name, opened.added.reason)
+    found = proven.added.objects if proven else ()
+    yield from _differences(opened.program, opened.added.objects, found, root)
+
+
+def _differences(
+    program: str, outside: tuple[LoadedObject, ...], inside: tuple[LoadedObject, ...], root: RootfsRoot
+) -> Iterator[Difference]:
+    expected = [item.found.path for item in outside]
+    found = [_origin(item, root) for item in inside]
     if found == expected:
         return
     missing, extra = [path for path in expected if path not in found], [path for path in found if path not in expected]
     for one, other in zip(missing, extra, strict=False):
-        yield Difference(program.path, one, other)
+        yield Difference(program, one, other)
     for one in missing[len(extra) :]:
-        yield Difference(program.path, one, None)
+        yield Difference(program, one, None)
     for other in extra[len(missing) :]:
-        yield Difference(program.path, None, other)
+        yield Difference(program, None, other)
     if not missing and not extra:
-        yield Difference(program.path, ", ".join(expected), ", ".join(found))
+        yield Difference(program, ", ".join(expected), ", ".join(found))
 
 
 def _origin(item: LoadedObject, root: RootfsRoot) -> str:

@@ -9,16 +9,22 @@ from __future__ import annotations
 from needed.value import value
 
 PREFIX = "needed build"
+_OPTIONS = ("--add", "--hwcaps", "--rule", "--no-rule", "--with", "--package")
 
 
 @value
 class Request:
-    """`programs` and `additions` are paths in the image; `hwcaps` is the level asked for, "" for the baseline."""
+    """`programs` and `additions` are paths in the image; `hwcaps` is the level asked for, "" for the baseline. `rules`,
+    `off`, `along` and `packages` are what was said to the rules (see `rules.choices`)."""
 
     programs: tuple[str, ...]
     additions: tuple[str, ...] = ()
     hwcaps: str = ""
     preload: bool = False
+    rules: tuple[tuple[str, str], ...] = ()
+    off: tuple[str, ...] = ()
+    along: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
 
 
 def render_request(request: Request) -> str:
@@ -27,6 +33,10 @@ def render_request(request: Request) -> str:
     words += [f"--add {_quoted(path)}" for path in request.additions]
     words += [f"--hwcaps {request.hwcaps}"] if request.hwcaps else []
     words += ["--preload"] if request.preload else []
+    words += [f"--rule {_quoted(f'{name}={given}' if given else name)}" for name, given in request.rules]
+    words += [f"--no-rule {_quoted(name)}" for name in request.off]
+    words += [f"--with {_quoted(name)}" for name in request.along]
+    words += [f"--package {_quoted(name)}" for name in request.packages]
     return " ".join((PREFIX, *words))
 
 
@@ -41,24 +51,27 @@ def parse_request(line: str) -> Request | None:
     except ValueError:
         return None
     programs: list[str] = []
-    additions: list[str] = []
-    hwcaps, preload = "", False
+    given: dict[str, list[str]] = {option: [] for option in _OPTIONS}
+    preload = False
     while words:
         word = words.pop(0)
         if word == "--preload":
             preload = True
-        elif word in ("--add", "--hwcaps"):
-            if not words:
-                return None
-            if word == "--add":
-                additions.append(words.pop(0))
-            else:
-                hwcaps = words.pop(0)
+        elif word in given and words:
+            given[word].append(words.pop(0))
         elif word.startswith("/"):
             programs.append(word)
         else:
             return None
-    return Request(tuple(programs), tuple(additions), hwcaps, preload)
+    rules = ((name, value) for name, _, value in (text.partition("=") for text in given["--rule"]))
+    return Request(
+        tuple(programs),
+        tuple(given["--add"]),
+        (given["--hwcaps"] or [""])[-1],
+        preload,
+        tuple(rules),
+        *(tuple(given[option]) for option in ("--no-rule", "--with", "--package")),
+    )
 
 
 def _quoted(word: str) -> str:

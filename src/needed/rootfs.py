@@ -6,6 +6,7 @@ from needed.closure import Reason
 from needed.errors import ReadError, SourceError, UsageError
 from needed.loader.cache import CacheEntry, render_cache
 from needed.root import MemoryFile, Walker, encode_path, join
+from needed.rules.finding import ROOT_OWNER, Link, Make, Take
 from needed.value import value
 
 TYPE_CHECKING = False
@@ -48,11 +49,13 @@ class GeneratedContent:
 
 @value
 class File:
-    """`mode` has permission bits only; `size` in bytes is a promise that the layer checks."""
+    """`mode` has permission bits only; `size` in bytes is a promise that the layer checks; `owner` is numeric user and
+    group."""
 
     mode: int
     size: int
     content: FileContent | GeneratedContent
+    owner: tuple[int, int] = ROOT_OWNER
 
 
 @value
@@ -72,9 +75,10 @@ class HardLink:
 
 @value
 class Directory:
-    """`mode` has permission bits and, where asked for by name, the sticky bit."""
+    """`mode` has permission bits and, where asked for by name, the sticky bit; `owner` is numeric user and group."""
 
     mode: int = 0o755
+    owner: tuple[int, int] = ROOT_OWNER
 
 
 @value
@@ -106,8 +110,11 @@ class Addition:
     destination: str
 
 
-def assemble(root: Root, closure: Closure, additions: Iterable[Addition] = ()) -> Rootfs:
-    """The tree that makes every path string of the closure work, with the additions. Raises SourceError, UsageError.
+def assemble(
+    root: Root, closure: Closure, additions: Iterable[Addition] = (), placed: Iterable[Take | Make | Link] = ()
+) -> Rootfs:
+    """The tree that makes every path string of the closure work, with what rules `placed` and with the additions, which
+    go before what a rule made. Raises SourceError, UsageError.
 
     Files of the closure get mode 0755 if anybody may execute them, else 0644: the image's user is nobody's owner.
     Additions keep their permission bits. Setuid, setgid and sticky bits of files are dropped.
@@ -119,14 +126,15 @@ def assemble(root: Root, closure: Closure, additions: Iterable[Addition] = ()) -
         tree.place(program.path, program.program.found, program.reason)
         if program.interpreter:
             tree.place(program.interpreter.path, program.interpreter.found, Reason("interpreter of", program.path))
-        askers = _askers(program)
-        for item in (*program.objects[1:], *program.aliases):
-            if item is not program.interpreter:
-                for asker in askers.get(item.path, [program.path]):
-                    tree.place(item.path, item.found, Reason("needed by", asker))
+        tree.place_objects(program)
         for path, found in program.configuration:
             tree.place(path, found, Reason("read by", program.interpreter.path if program.interpreter else ""))
+    for opened in closure.opened:
+        tree.place(opened.added.path, opened.added.program.found, opened.added.reason)
+        tree.place_objects(opened.added)
     tree.place_cache(closure)
+    for item in sorted(placed, key=lambda one: not isinstance(one, Make)):  # what is made goes before what is there
+        tree.put_finding(item)
     for addition in additions:
         tree.add(addition)
     return tree.rootfs()
@@ -156,6 +164,53 @@ class _Tree:
         self.put(found.path, File(mode, found.entry.size, FileContent(self.root, found.path, found.entry)), reason)
         self.link(path, found)
 
+    def place_objects(self, listed: LoadList) -> None:
+        """What the first object of `listed` brings with it, each for who asks for it."""
+        askers = _askers(listed)
+        for item in (*listed.objects[1:], *listed.aliases):
+            if item is not listed.interpreter:
+                for asker in askers.get(item.path, [listed.path]):
+                    self.place(item.path, item.found, Reason("needed by", asker))
+
+    def put_finding(self, item: Take | Make | Link) -> None:
+        """What a rule found; what stands there already, an object of the closure, stays."""
+        match item:
+            case Take():
+                self.take(item)
+            case Link():
+                self.offer(self.destination(item.path), Symlink(item.target), item.reason)
+            case Make(content=None):
+                self.offer(self.destination(item.path), Directory(item.mode & 0o1777, item.owner), item.reason)
+            case Make():
+                content = item.content or b""
+                file = File(item.mode & 0o777, len(content), GeneratedContent(content), item.owner)
+                self.offer(self.destination(item.path), file, item.reason)
+
+    def offer(self, path: str, entry: RootfsEntry, reason: Reason) -> None:
+        """Put `entry` at `path` unless another kind of thing stands there."""
+        present = self.entries.get(path)
+        if present is None or type(present) is type(entry):
+            self.put(path, entry, reason)
+
+    def take(self, item: Take) -> None:
+        """A file, a folder without what is in it, or a link with what it leads to; a link that dangles stays one."""
+        found = self.walker.find(item.path)
+        if found is None:
+            folder, _, name = item.path.rpartition("/")
+            above = self.walker.find(folder or "/")
+            place = join(above.path, name) if above else None
+            entry = self.walker.entry(place) if place else None
+            if place and entry and entry.kind == "symlink":
+                self.offer(place, Symlink(entry.target), item.reason)
+            return
+        if found.entry.kind == "file":
+            mode = 0o755 if found.entry.mode & 0o111 else 0o644
+            content = FileContent(self.root, found.path, found.entry)
+            self.offer(found.path, File(mode, found.entry.size, content, item.owner), item.reason)
+        elif found.entry.kind == "directory" and found.path != "/":
+            self.offer(found.path, Directory(found.entry.mode & 0o1777, item.owner), item.reason)
+        self.link(item.path, found)
+
     def link(self, path: str, found: Found) -> None:
         for link in found.links:
             entry = self.walker.entry(link)
@@ -179,7 +234,7 @@ class _Tree:
     def place_cache(self, closure: Closure) -> None:
         """An `ld.so.cache` with the libraries that only the root's cache leads to; without it nothing finds them."""
         by_path: dict[str, dict[CachedPath, Machine]] = {}
-        for program in closure.programs:
+        for program in (*closure.programs, *(opened.added for opened in closure.opened)):
             for item in program.cached:
                 by_path.setdefault(program.cache_path, {}).setdefault(item, program.machine)
         for path, cached in by_path.items():

@@ -215,7 +215,7 @@ def test_a_script_brings_its_interpreter(root: Path, tmp_path: Path) -> None:
         ([], 2, "no program was named", "needed build /bin/bash"),
     ],
 )
-def test_bad_input_gets_one_sentence_a_hint_and_its_exit_code(  # noqa: PLR0913, PLR0917
+def test_bad_input_gets_one_sentence_a_hint_and_its_exit_code(
     root: Path, tmp_path: Path, words: list[str], status: int, sentence: str, hint: str
 ) -> None:
     (root / "etc/text").write_text("just text\n")

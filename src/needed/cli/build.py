@@ -6,6 +6,7 @@ import os
 import sys
 
 from needed.cli.additions import parse_addition
+from needed.cli.choices import choices_of
 from needed.cli.console import Progress, write
 from needed.cli.paths import absolute, to_host
 from needed.cli.roots import docker_host, open_root_option, temporary_folder
@@ -56,6 +57,11 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     option("--root", default="/", metavar="ROOT", help="take all from this tree or image (default /)")
     option("--empty", action="store_true", help="no program: an image without a file, or with --add only")
     option("--add", action="append", default=[], metavar="SRC[:DEST]", help="a further file or folder of the root")
+    option("--with", action="append", dest="along", default=[], metavar="NAMES", help="also these commands and plugins")
+    option("--package", action="append", default=[], metavar="NAME", help="what a package of the root installs")
+    option("--rule", action="append", default=[], metavar="NAME[=VALUE]", help="steer a rule (see `needed rules`)")
+    option("--no-rule", action="append", default=[], metavar="NAME", help="do without a rule; `all` for every one")
+    option("--rules", metavar="FILE", help="rules of your own (default needed.toml, if it is there)")
     option("--library-path", metavar="DIRS", help="resolve with LD_LIBRARY_PATH set to DIRS, and set it in the image")
     option("--ldconfig", action="store_true", help="resolve as if ldconfig had just been run in the root")
     option("--preload", action="store_true", help="take along what the root's /etc/ld.so.preload names")
@@ -102,12 +108,20 @@ def run(arguments: argparse.Namespace) -> int:
     programs = [_inside(program, arguments.root) for program in arguments.programs]
     additions = [parse_addition(text, arguments.root) for text in arguments.add]
     root = open_root_option(arguments.root, arguments.platform)
-    planned = plan(root, programs, additions, _settings(arguments), arguments.platform)
+    choices = choices_of(arguments, given.env)
+    planned = plan(root, programs, additions, _settings(arguments), arguments.platform, choices=choices)
     if arguments.dry_run:
         _show_plan(planned, as_json=arguments.json)
         return 0
     request = Request(
-        planned.requested, tuple(item.destination for item in additions), arguments.hwcaps or "", arguments.preload
+        planned.requested,
+        tuple(item.destination for item in additions),
+        arguments.hwcaps or "",
+        arguments.preload,
+        choices.values,
+        tuple(sorted(choices.off)),
+        choices.along,
+        choices.packages,
     )
     given = replace(given, created_by=render_request(request))
     configuration = default_configuration(planned, given, told=told)
@@ -161,6 +175,7 @@ def _report(
 ) -> None:
     """`written` are destinations with what is there now, as NAME@DIGEST."""
     from needed.report.build import image_object, notes_object, render_summary
+    from needed.report.rules import rules_object
 
     to_stdout = any(place.endswith(":-") for place, _ in written)
     if not arguments.quiet and not arguments.json:
@@ -171,7 +186,8 @@ def _report(
         import json
 
         found = image_object(image, name, [{"destination": place, "name": line} for place, line in written])
-        text = json.dumps(found | {"notes": notes_object(planned.notes)}, indent=2)
+        found |= {"rules": rules_object(planned.applied, planned.rootfs), "notes": notes_object(planned.notes)}
+        text = json.dumps(found, indent=2)
         write(text, sys.stderr if to_stdout else sys.stdout)
     elif not to_stdout:
         for line in dict.fromkeys(line for _, line in written):
@@ -184,8 +200,11 @@ def _show_plan(planned: Plan, *, as_json: bool) -> None:
     if as_json:
         import json
 
-        found = {"platform": str(planned.platform), "files": files_object(planned.rootfs)}
-        write(json.dumps(found | {"notes": notes_object(planned.notes)}, indent=2))
+        from needed.report.rules import rules_object
+
+        found: dict[str, object] = {"platform": str(planned.platform), "files": files_object(planned.rootfs)}
+        found |= {"rules": rules_object(planned.applied, planned.rootfs), "notes": notes_object(planned.notes)}
+        write(json.dumps(found, indent=2))
         return
     for line in render_files(planned.rootfs):
         write(printable(line))
@@ -194,8 +213,9 @@ def _show_plan(planned: Plan, *, as_json: bool) -> None:
 
 def _show_notes(planned: Plan) -> None:
     from needed.report.build import render_notes
+    from needed.report.rules import render_rules
 
-    for line in render_notes(planned.notes):
+    for line in (*render_rules(planned.applied, planned.rootfs), *render_notes(planned.notes)):
         write(printable(line), sys.stderr)
 
 

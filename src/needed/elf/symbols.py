@@ -189,6 +189,11 @@ def undefined_imports(source: ByteSource, elf: ElfFile) -> tuple[Import, ...]:
     return tuple(found)
 
 
+def imported_names(source: ByteSource, elf: ElfFile) -> frozenset[str]:
+    """The names of the symbols that the file wants from others. Raises ElfError."""
+    return frozenset(symbol.name for symbol in undefined_imports(source, elf))
+
+
 def exports(source: ByteSource, elf: ElfFile) -> tuple[Export, ...]:
     """The symbols that other files may bind to, in the order of the table. Raises ElfError."""
     table = parse_symbols(source, elf)

@@ -315,13 +315,13 @@ def _header(path: str, entry: RootfsEntry, mtime: int) -> bytes:
     name = encode_path(path[1:])
     match entry:
         case File():
-            return tar_header(name, FILE, entry.mode, mtime, entry.size)
+            return tar_header(name, FILE, entry.mode, mtime, entry.size, owner=entry.owner)
         case HardLink():
             return tar_header(name, HARD_LINK, entry.mode, mtime, 0, encode_path(entry.target[1:]))
         case Symlink():
             return tar_header(name, SYMLINK, 0o777, mtime, 0, encode_path(entry.target))
         case Directory():
-            return tar_header(name + b"/", DIRECTORY, entry.mode, mtime)
+            return tar_header(name + b"/", DIRECTORY, entry.mode, mtime, owner=entry.owner)
 
 
 def _check_size(path: str, found: int, promised: int) -> None:

@@ -1,6 +1,7 @@
 """Headers of a tar archive, POSIX.1-2017 `pax`: ustar, and an extended header only where ustar is too narrow.
 
-Owner 0:0 without names, so that no header depends on who builds. Knows names, modes and sizes; no content.
+Numeric owners without names, 0:0 unless told, so that no header depends on who builds. Knows names, modes and sizes;
+no content.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ BLOCK = 512
 END = bytes(2 * BLOCK)  # "two records of binary zeros"; padding to 20 blocks is for tapes
 FILE, HARD_LINK, SYMLINK, DIRECTORY, PAX = b"0", b"1", b"2", b"5", b"x"
 MAX_OCTAL = 8**11 - 1
+MAX_ID = 8**7 - 1
 
 
 def tar_header(  # noqa: PLR0913, PLR0917  (the fields of a header)
-    name: bytes, kind: bytes, mode: int, mtime: int, size: int = 0, target: bytes = b""
-) -> bytes:
+    name: bytes, kind: bytes, mode: int, mtime: int, size: int = 0, target: bytes = b"",
+    owner: tuple[int, int] = (0, 0),
+) -> bytes:  # fmt: skip
     """The blocks before a member's content. `name` is relative, and a directory's ends in a slash."""
     if not 0 <= mtime <= MAX_OCTAL:
         raise UsageError(f"{mtime} is not a time that tar can hold", hints=["give seconds since 1970, at least 0"])
@@ -28,7 +31,11 @@ def tar_header(  # noqa: PLR0913, PLR0917  (the fields of a header)
         records.append((b"linkpath", target))
     if size > MAX_OCTAL:
         records.append((b"size", b"%d" % size))
-    header = _ustar(prefix, short, kind, mode, mtime, 0 if size > MAX_OCTAL else size, target[:100])
+    for key, number in ((b"uid", owner[0]), (b"gid", owner[1])):
+        if number > MAX_ID:
+            records.append((key, b"%d" % number))
+    owner = (owner[0] if owner[0] <= MAX_ID else 0, owner[1] if owner[1] <= MAX_ID else 0)
+    header = _ustar(prefix, short, kind, mode, mtime, 0 if size > MAX_OCTAL else size, target[:100], owner)
     return _extended(records, short, mtime) + header if records else header
 
 
@@ -71,9 +78,10 @@ def _is_utf8(content: bytes) -> bool:
 
 
 def _ustar(  # noqa: PLR0913, PLR0917  (the fields of a header)
-    prefix: bytes, name: bytes, kind: bytes, mode: int, mtime: int, size: int, target: bytes
-) -> bytes:
-    before = b"%s%07o\0%07o\0%07o\0%011o\0%011o\0" % (name.ljust(100, b"\0"), mode & 0o7777, 0, 0, size, mtime)
+    prefix: bytes, name: bytes, kind: bytes, mode: int, mtime: int, size: int, target: bytes,
+    owner: tuple[int, int] = (0, 0),
+) -> bytes:  # fmt: skip
+    before = b"%s%07o\0%07o\0%07o\0%011o\0%011o\0" % (name.ljust(100, b"\0"), mode & 0o7777, *owner, size, mtime)
     after = b"%s%sustar\00000%s0000000\x000000000\0%s" % (kind, target.ljust(100, b"\0"), bytes(64), prefix)
     after = after.ljust(BLOCK - len(before) - 8, b"\0")
     checksum = sum(before) + sum(after) + 8 * 32  # the checksum's own field counts as spaces

@@ -6,7 +6,7 @@ collects what is missing instead of stopping at it. Raises only for a program th
 
 from __future__ import annotations
 
-from needed.closure import Closure, LoadedObject, LoadList, Reason, Script
+from needed.closure import Closure, LoadedObject, LoadList, Opened, Reason, Script
 from needed.elf import is_elf, parse_elf
 from needed.errors import ElfError, ReadError, ScriptError, SourceError
 from needed.loader.cache import MAX_CACHE, NO_CACHE, Cache
@@ -50,7 +50,10 @@ _INTERPRETERS = {
 }
 # ARCH of musl's loader where it is not the machine's name here (musl's configure and arch/*/reloc.h).
 _MUSL_NAMES = {"x86-64": "x86_64", "arm64": "aarch64", "armel": "arm", "ppc64le": "powerpc64le", "mips64el": "mips64el"}
-_SEARCH_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+SEARCH_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+
+
+REQUESTED = Reason("requested")
 
 
 def resolve(root: Root, executables: Iterable[str], settings: Settings = DEFAULTS) -> Closure:
@@ -75,12 +78,14 @@ class Resolver:
         self._caches: dict[tuple[str, Machine], Index] = {}
         self._path_files: dict[str, tuple[str, ...] | None] = {}
         self._exports: dict[str, frozenset[str]] = {}
+        self._imports: dict[str, frozenset[str]] = {}
+        self._walks: dict[str, Walk] = {}
 
     def under(self, settings: Settings) -> Resolver:
         """A Resolver of the same root that shares what was read of it."""
         other = Resolver(self.root, settings)
         other.walker, other._files, other._objects = self.walker, self._files, self._objects
-        other._builtins, other._path_files = self._builtins, self._path_files
+        other._builtins, other._path_files, other._imports = self._builtins, self._path_files, self._imports
         return other
 
     def believe(self, other: Resolver, paths: Iterable[str]) -> None:
@@ -93,12 +98,16 @@ class Resolver:
 
     def resolve(self, executables: Iterable[str]) -> Closure:
         """See `needed.resolve`."""
+        return self.resolve_for((executable, REQUESTED) for executable in executables)
+
+    def resolve_for(self, executables: Iterable[tuple[str, Reason]]) -> Closure:
+        """The same for executables that are there for other reasons than that somebody named them."""
         programs: dict[str, LoadList] = {}
         scripts: dict[str, Script] = {}
         followed: dict[str, RootPath] = {}  # script -> what the kernel starts in its place
-        for executable in executables:
+        for executable, because in executables:
             askers: tuple[RootPath, ...] = ()
-            pending = [(self.find_program(executable), Reason("requested"), askers)]
+            pending = [(self.find_program(executable), because, askers)]
             while pending:
                 path, reason, askers = pending.pop(0)
                 if path in askers:
@@ -110,8 +119,8 @@ class Resolver:
                 if words is None:
                     programs[path] = self.load_list(path, reason)
                     continue
-                scripts[path] = Script(path, found, reason)
                 interpreters = [self._interpreter(word, path) for word in words]
+                scripts[path] = Script(path, found, reason, interpreters[-1])
                 followed[path] = interpreters[0]
                 pending += [(found_at, Reason("interpreter of", path), (*askers, path)) for found_at in interpreters]
         for script in followed:
@@ -124,13 +133,13 @@ class Resolver:
             raise SourceError("a program's name is empty or holds a NUL byte", hints=["name a program: /bin/ls"])
         if "/" in name:
             return RootPath(name if name.startswith("/") else f"/{name}")
-        for directory in _SEARCH_PATH:
+        for directory in SEARCH_PATH:
             found = self.walker.find(f"{directory}/{name}")
             if found is not None and found.entry.kind == "file" and found.entry.mode & 0o111:
                 return RootPath(f"{directory}/{name}")
         raise SourceError(
             f"{name}: no such program on the PATH of the root",
-            details=[f"searched in {directory}" for directory in _SEARCH_PATH],
+            details=[f"searched in {directory}" for directory in SEARCH_PATH],
             hints=[f"give its path: ./{name} for a file in this folder"],
         )
 
@@ -143,7 +152,7 @@ class Resolver:
             raise ScriptError(error.message, word, details=error.details, hints=error.hints) from None
         return path
 
-    def load_list(self, path: RootPath, reason: Reason = Reason("requested")) -> LoadList:  # noqa: B008  (frozen)
+    def load_list(self, path: RootPath, reason: Reason = REQUESTED) -> LoadList:
         """What the process of the ELF file at `path` maps. Raises SourceError if that is no ELF file."""
         found = self._program(path, reason)
         elf = self.read_elf(found)
@@ -164,6 +173,22 @@ class Resolver:
             return self._musl_list(main, name, interpreter, reason)
         return self._glibc_list(main, interpreter, reason)
 
+    def open(self, program: str, by: str, name: str, reason: Reason) -> Opened | None:
+        """What dlopen(3) of `name` by the object at `by` adds to the process of `program`, which was resolved before;
+        `by` may be something that the process opened.
+
+        None where the loader finds nothing that it would load, or lacks something to load it with.
+        """
+        walk = self._walks.get(program)
+        if walk is None:
+            return None
+        loaded = (item for item in walk.objects if by in (item.path, item.found.path))
+        asker = next(loaded, None) or self.read_object(by)
+        added = walk.open(name, asker, reason) if asker else None
+        if asker is None or added is None or added.missing or added.unmet_versions:
+            return None
+        return Opened(RootPath(program), asker.path, name, replace(added, cache_path=walk.cache_path))
+
     def _usual_interpreter(self, machine: Machine) -> str:
         """What loads a library of `machine` that is asked about by itself: glibc's loader, or musl's where only that
         is there."""
@@ -174,7 +199,7 @@ class Resolver:
     def _musl_list(self, main: LoadedObject, name: str, interpreter: LoadedObject | None, reason: Reason) -> LoadList:
         file = path_file(name)
         search = MuslSearch(main, name, self._path_file(file), self.settings)
-        walk = Walk(self, search, main, interpreter, self._preloads())
+        walk = self._walks[main.path] = Walk(self, search, main, interpreter, self._preloads())
         found = walk.run(reason)
         return replace(found, configuration=self._configuration(file)) if walk.used_file else found
 
@@ -187,7 +212,9 @@ class Resolver:
         for path, found in file:
             names = parse_preload_file(self._read(found, MAX_PRELOAD_FILE))
             preloads += tuple((name, path) for name in names)
-        listed = Walk(self, search, main, interpreter, preloads).run(reason)
+        walk = self._walks[main.path] = Walk(self, search, main, interpreter, preloads)
+        walk.cache_path = builtin.cache
+        listed = walk.run(reason)
         return replace(listed, cache_path=builtin.cache, configuration=file, damaged_cache=loader.cache.damaged)
 
     def builtin(self, interpreter: LoadedObject | None) -> Builtin:
@@ -241,6 +268,22 @@ class Resolver:
             finally:
                 file.close()
             self._exports[item.found.path] = known
+        return known
+
+    def imported(self, item: LoadedObject) -> frozenset[str]:
+        """The names of the symbols that `item` wants from others; none if its table is damaged."""
+        from needed.elf.symbols import imported_names
+
+        known = self._imports.get(item.found.path)
+        if known is None:
+            file = self.root.open(item.found.path)
+            try:
+                known = imported_names(file, item.elf)
+            except ElfError:
+                known = frozenset()
+            finally:
+                file.close()
+            self._imports[item.found.path] = known
         return known
 
     def _candidate(self, path: str) -> tuple[str, LoadedObject | None]:

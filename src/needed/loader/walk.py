@@ -13,9 +13,10 @@ from needed.loader.versions import find_version_problems
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Protocol
 
-    from needed.closure import LoadedObject, Reason
+    from needed.closure import LoadedObject, Reason, VersionProblem
     from needed.loader.search import Candidate, Search
 
     class Prober(Protocol):
@@ -60,6 +61,7 @@ class Walk:
         self.aliases: list[LoadedObject] = []
         self.cached: list[CachedPath] = []
         self.used_file = False
+        self.cache_path = ""
         self.left = MAX_PLACES
 
     def run(self, reason: Reason) -> LoadList:
@@ -81,8 +83,6 @@ class Walk:
         self.objects[1:1] = self.filters_of_main
         if self.main.elf.interpreter is not None:
             self.append(self.interpreter)
-        names = self.known | ({self.interpreter.elf.soname or "": self.interpreter} if self.interpreter else {})
-        problems = tuple(find_version_problems(self.objects, names)) if self.search.gnu else ()
         return LoadList(
             self.main.path,
             reason,
@@ -93,8 +93,49 @@ class Walk:
             tuple(self.aliases),
             tuple(self.cached),
             audit=tuple(name for text in self.main.elf.audit for name in text.split(":") if name and self.search.gnu),
-            version_problems=problems,
+            version_problems=self.version_problems(self.objects),
         )
+
+    def open(self, name: str, by: LoadedObject, reason: Reason) -> LoadList | None:
+        """What dlopen(3) of `name` by the object `by` adds after `run`; None if it does not load. Each call begins
+        anew: what others opened before may not be there when this is.
+
+        `_dl_open` (elf/dl-open.c): the search path of NEEDED entries of `by`, then the same walk.
+        """
+        other = self.copied()
+        begun = other.meet(name, by)
+        if begun is None:
+            return None
+        there = len(other.objects)
+        if id(begun) in other.listed:
+            return LoadList(begun.path, reason, (begun,), needs=tuple(other.needs), cached=tuple(other.cached))
+        other.append(begun)
+        done: set[int] = set()
+        while rest := [item for item in other.objects[there:] if id(item) not in done]:
+            done.add(id(rest[0]))
+            other.load_dependencies(rest[0], next(at for at, one in enumerate(other.objects) if one is rest[0]))
+        added = (begun, *(item for item in other.objects[there:] if item is not begun))
+        return LoadList(
+            begun.path,
+            reason,
+            added,
+            needs=tuple(other.needs),
+            aliases=tuple(other.aliases),
+            cached=tuple(other.cached),
+            version_problems=other.version_problems(added),
+        )
+
+    def version_problems(self, objects: Iterable[LoadedObject]) -> tuple[VersionProblem, ...]:
+        """The versions that `objects` of this process ask for in vain."""
+        names = self.known | ({self.interpreter.elf.soname or "": self.interpreter} if self.interpreter else {})
+        return tuple(find_version_problems(objects, names)) if self.search.gnu else ()
+
+    def copied(self) -> Walk:
+        """The same process, to go on with; what it noted so far is left behind."""
+        other = Walk(self.prober, self.search, self.main, self.interpreter)
+        other.objects, other.chains, other.listed = [*self.objects], {**self.chains}, {*self.listed}
+        other.known, other.identities, other.left = {**self.known}, {**self.identities}, self.left
+        return other
 
     def load_dependencies(self, item: LoadedObject, at: int) -> None:
         """`item` stands at `at` of the list. What it needs comes last, what it filters through comes before it."""

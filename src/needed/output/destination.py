@@ -87,7 +87,7 @@ def parse_destination(text: str) -> Destination:
     return _named(text, transport, path, name)
 
 
-def write_image(  # noqa: PLR0913  (two of the six are the surroundings)
+def write_image(
     image: Image,
     rootfs: Rootfs,
     destination: Destination,

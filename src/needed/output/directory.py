@@ -13,6 +13,7 @@ from needed.errors import OutputError, ReadError
 from needed.output.atomic import unwritable, write_all
 from needed.root import encode_path
 from needed.rootfs import Directory, File, HardLink, Symlink
+from needed.rules.finding import ROOT_OWNER
 from needed.source.spool import TEMPORARY
 
 TYPE_CHECKING = False
@@ -71,7 +72,14 @@ def _write_tree(rootfs: Rootfs, top: bytes) -> None:
                 os.mkdir(place, 0o700)
     for path, entry in reversed(rootfs.entries.items()):  # last: a directory of mode 0555 takes no more files
         if isinstance(entry, Directory):
+            _give(top + encode_path(path), entry.owner)
             os.chmod(top + encode_path(path), entry.mode)
+
+
+def _give(place: bytes | int, owner: tuple[int, int]) -> None:
+    """To its owner in the image, where we may; without privilege everything is ours, as after `cp`."""
+    if owner != ROOT_OWNER and os.geteuid() == 0:
+        os.chown(place, *owner)
 
 
 def _write_file(path: str, entry: File, place: bytes) -> None:
@@ -88,6 +96,7 @@ def _write_file(path: str, entry: File, place: bytes) -> None:
                 hints=["build again when nothing writes to it"],
             )
         content.check_unchanged()
+        _give(descriptor, entry.owner)
         os.fchmod(descriptor, entry.mode)  # after the bytes: writing clears setuid
     finally:
         os.close(descriptor)

@@ -1,0 +1,50 @@
+"""`--rule`, `--no-rule`, `--with`, `--package` and the project's own rules: what a command line says to the rules."""
+
+from __future__ import annotations
+
+import os
+
+from needed.cli.paths import absolute, to_host
+from needed.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from needed.rules.choices import Choices
+    from needed.rules.own import OwnRule
+
+CONFIGURATION = "needed.toml"
+
+
+def choices_of(arguments: argparse.Namespace, env: tuple[str, ...]) -> Choices:
+    """The Choices in `arguments` for an image with the environment `env`. Raises UsageError."""
+    from needed.rules.choices import parse_rule_options, parse_user
+    from needed.rules.table import NAMES
+    from needed.value import replace
+
+    own = own_rules(arguments.rules)
+    known = (*NAMES, *(rule.row.name for rule in own))
+    choices = parse_rule_options(arguments.rule, arguments.no_rule, known)
+    along = [name for text in arguments.along for name in text.split(",") if name]
+    if arguments.root == "/":
+        along = [absolute(name) if "/" in name else name for name in along]
+    packages = [name for text in arguments.package for name in text.split(",") if name]
+    user = parse_user(arguments.user)
+    return replace(choices, user=user, env=env, along=tuple(along), packages=tuple(packages), own=own)
+
+
+def own_rules(file: str | None) -> tuple[OwnRule, ...]:
+    """The rules in `file`, or in this folder's needed.toml if there is one."""
+    if file is None and not os.path.exists(CONFIGURATION):
+        return ()
+    from needed.rules.own import MAX_CONFIGURATION, parse_own_rules
+
+    name = file or CONFIGURATION
+    try:
+        with open(to_host(name), "rb") as opened:
+            text = opened.read(MAX_CONFIGURATION)
+    except OSError as error:
+        hint = "name a file of rules: --rules FILE"
+        raise UsageError(f"{name}: cannot be read: {error.strerror}", hints=[hint]) from None
+    return parse_own_rules(text, name)

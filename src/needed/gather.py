@@ -1,0 +1,256 @@
+"""The rules asked over and over, until the closure and what they add to it do not grow any more.
+
+What a rule finds may call another: a plugin has libraries, a library asks for names, a script calls programs. Each
+round resolves what is new and shows it to the rules that it calls; a rule is asked once for each piece of evidence. The
+rules decide (`rules`), the loader resolves (`loader`); here is only who is asked when.
+"""
+
+from __future__ import annotations
+
+from needed.closure import Closure, Reason
+from needed.errors import NeededError
+from needed.rules.finding import Evidence, Execute, Link, Load, Make, Take, Tell
+from needed.rules.table import TABLE
+from needed.rules.view import View
+from needed.value import value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from needed.closure import LoadedObject, Opened, Script
+    from needed.loader import Resolver
+    from needed.rules.choices import Choices
+    from needed.rules.finding import Finding
+    from needed.rules.table import Rule
+
+MAX_ROUNDS = 30
+# What belongs to glibc and musl: what these import of each other says nothing about what a program asks for.
+LIBC = (
+    "libc.so.", "ld-linux", "ld64.so", "ld.so.1", "libpthread.so.", "libdl.so.", "librt.so.", "libm.so.", "libutil.so.",
+    "libresolv.so.", "libnsl.so.1", "libanl.so.", "libnss_", "libc.musl-", "ld-musl-", "libmvec.so.",
+    "libthread_db.so.",
+)  # fmt: skip
+
+
+@value
+class Applied:
+    """A rule that was asked, for what, and what it told."""
+
+    rule: str
+    evidence: tuple[Evidence, ...]
+    told: tuple[Tell, ...] = ()
+
+
+@value
+class Gathered:
+    """`closure` with all that rules opened and executed; `placed` what else must ship. `requests` and `opens` are what
+    led to the closure, so that another resolver can be asked the same."""
+
+    closure: Closure
+    placed: tuple[Take | Make | Link, ...] = ()
+    applied: tuple[Applied, ...] = ()
+    requests: tuple[tuple[str, Reason], ...] = ()
+    opens: tuple[Load, ...] = ()
+
+
+def gather(resolver: Resolver, programs: Iterable[str], choices: Choices) -> Gathered:
+    """What `programs` need, with all that the rules know of. Raises what resolving `programs` raises."""
+    return _Gathering(resolver, tuple(programs), choices).run()
+
+
+def replay(resolver: Resolver, gathered: Gathered) -> Closure:
+    """The closure of the same programs and plugins as another resolver of the root has it."""
+    closure = resolver.resolve_for(gathered.requests)
+    opened = (_open(resolver, closure, load) for load in gathered.opens)
+    return Closure(closure.programs, closure.scripts, tuple(one for one in opened if one is not None))
+
+
+def is_libc(path: str) -> bool:
+    """Whether the object is a part of the C library."""
+    return path.rpartition("/")[2].startswith(LIBC)
+
+
+class _Gathering:
+    def __init__(self, resolver: Resolver, programs: tuple[str, ...], choices: Choices) -> None:
+        self.resolver, self.choices = resolver, choices
+        self.requests: dict[str, Reason] = dict.fromkeys(programs, Reason("requested"))
+        self.named = frozenset(programs)
+        self.opens: dict[Load, Opened | None] = {}
+        self.placed: dict[Take | Make | Link, None] = {}
+        self.evidence: dict[str, dict[Evidence, None]] = {}
+        self.told: dict[str, dict[Tell, None]] = {}
+        self.looked_at: set[str] = set()
+        self.own = {one.row.name: one for one in choices.own}
+        self.rules = [rule for rule in (*TABLE, *(one.row for one in choices.own)) if not choices.is_off(rule.name)]
+        self.by_import: dict[str, list[Rule]] = {}
+        for rule in self.rules:
+            for symbol in rule.imports:
+                self.by_import.setdefault(symbol, []).append(rule)
+        self.closure = resolver.resolve_for(self.requests.items())
+        self.view = View(resolver.walker, choices, self.closure)
+
+    def run(self) -> Gathered:
+        for _ in range(MAX_ROUNDS):
+            called = self.new_evidence()
+            found = [(rule, list(self.ask(rule, evidence))) for rule, evidence in called if not rule.last]
+            if not self.take_in(found):
+                break
+        for rule in self.rules:
+            if rule.last and (evidence := self.evidence.get(rule.name)):
+                self.take_in([(rule, list(self.ask(rule, tuple(evidence))))])
+        applied = (
+            Applied(rule.name, tuple(self.evidence[rule.name]), tuple(self.told.get(rule.name, ())))
+            for rule in self.rules
+            if rule.name in self.evidence
+        )
+        return Gathered(
+            self.closure,
+            tuple(self.placed),
+            tuple(applied),
+            tuple(self.requests.items()),
+            tuple(load for load, opened in self.opens.items() if opened is not None),
+        )
+
+    def ask(self, rule: Rule, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
+        if rule.name in self.own:
+            return self.own[rule.name].find(self.view, evidence)
+        from importlib import import_module
+
+        find: Callable[[View, tuple[Evidence, ...]], Iterator[Finding]] = import_module(rule.module).find
+        return find(self.view, evidence)
+
+    def new_evidence(self) -> list[tuple[Rule, tuple[Evidence, ...]]]:
+        """What the closure holds that no rule was asked about yet, by rule, in the table's order."""
+        new: dict[str, list[Evidence]] = {}
+        for rule, evidence in self.evidence_of_objects():
+            if evidence not in self.evidence.setdefault(rule.name, {}):
+                self.evidence[rule.name][evidence] = None
+                new.setdefault(rule.name, []).append(evidence)
+        return [(rule, tuple(new[rule.name])) for rule in self.rules if rule.name in new]
+
+    def evidence_of_objects(self) -> Iterator[tuple[Rule, Evidence]]:
+        for program in self.closure.programs:
+            if self.is_new(program.path):
+                yield from self.of_program(program.path, program.program.found.path)
+        for script in self.closure.scripts:
+            if self.is_new(script.path):
+                yield from self.of_program(script.path, script.found.path)
+                yield from self.of_script(script)
+        for item in self.closure.objects:
+            if self.is_new(f"object {item.found.path}") and not is_libc(item.path):
+                yield from self.of_object(item)
+
+    def is_new(self, key: str) -> bool:
+        if key in self.looked_at:
+            return False
+        self.looked_at.add(key)
+        return True
+
+    def of_object(self, item: LoadedObject) -> Iterator[tuple[Rule, Evidence]]:
+        name = item.path.rpartition("/")[2]
+        for rule in self.rules:
+            if rule.libraries and name.startswith(rule.libraries):
+                yield rule, Evidence(item.path)
+        asked: dict[str, list[str]] = {}
+        for symbol in sorted(self.resolver.imported(item) & self.by_import.keys()):
+            for rule in self.by_import[symbol]:
+                asked.setdefault(rule.name, []).append(symbol)
+        for rule in self.rules:
+            if rule.name in asked:
+                yield rule, Evidence(item.path, _imports(asked[rule.name]))
+
+    def of_program(self, path: str, real: str) -> Iterator[tuple[Rule, Evidence]]:
+        for rule in self.rules:
+            if rule.programs and any(rule.names_program(one.rpartition("/")[2]) for one in (path, real)):
+                yield rule, Evidence(path)
+
+    def of_script(self, script: Script) -> Iterator[tuple[Rule, Evidence]]:
+        real = self.view.canonical(script.interpreter) or script.interpreter
+        names = [one.rpartition("/")[2] for one in (script.interpreter, real)]
+        for rule in self.rules:
+            if rule.scripts and any(map(rule.names_interpreter, names)):
+                yield rule, Evidence(script.path)
+
+    def take_in(self, found: list[tuple[Rule, list[Finding]]]) -> bool:
+        """Whether the closure grew."""
+        grew = False
+        for rule, findings in found:
+            for finding in findings:
+                match finding:
+                    case Take():
+                        self.take(rule, finding)
+                    case Make() | Link():
+                        self.placed[finding] = None
+                    case Execute():
+                        grew |= self.execute(rule, finding)
+                    case Load():
+                        grew |= self.load(finding)
+                    case Tell():
+                        self.tell(rule, finding)
+        return grew
+
+    def tell(self, rule: Rule, tell: Tell) -> None:
+        self.told.setdefault(rule.name, {})[tell] = None
+
+    def take(self, rule: Rule, take: Take) -> None:
+        """What not everybody may read was hidden by somebody: no rule brings it into an image."""
+        found = self.view.find(take.path)
+        if found is not None and found.entry.kind == "file" and not found.entry.mode & 0o004:
+            self.tell(rule, Tell(f"{take.path} is not for everybody to read, and is left out", f"--add {take.path}"))
+            return
+        self.placed[take] = None
+
+    def execute(self, rule: Rule, execute: Execute) -> bool:
+        """A program that cannot start outside cannot start inside: it is told, and left out."""
+        if execute.program in self.requests:
+            return False
+        try:
+            added = self.resolver.resolve_for([(execute.program, execute.reason)])
+        except NeededError as error:
+            self.tell(rule, Tell(f"{execute.program}, for {execute.reason.subject}, is left out: {error.message}"))
+            return False
+        lacking = [need.name for need in added.missing]
+        lacking += [program.missing_interpreter for program in added.programs if program.missing_interpreter]
+        if lacking or added.unmet_versions:
+            lacks = ", ".join(lacking) or "a version of a library"
+            self.tell(rule, Tell(f"{execute.program} is left out: it lacks {lacks} in the root"))
+            return False
+        self.requests[execute.program] = execute.reason
+        programs = {program.path: program for program in added.programs}
+        scripts = {script.path: script for script in added.scripts}
+        for program in self.closure.programs:
+            programs.pop(program.path, None)
+        for script in self.closure.scripts:
+            scripts.pop(script.path, None)
+        now = self.closure
+        self.grow(Closure((*now.programs, *programs.values()), (*now.scripts, *scripts.values()), now.opened))
+        return bool(programs or scripts)
+
+    def load(self, load: Load) -> bool:
+        if load in self.opens:
+            return False
+        opened = self.opens[load] = _open(self.resolver, self.closure, load)
+        if opened is None or any(one.added.path == opened.added.path for one in self.closure.opened):
+            return False
+        self.grow(Closure(self.closure.programs, self.closure.scripts, (*self.closure.opened, opened)))
+        return True
+
+    def grow(self, closure: Closure) -> None:
+        self.closure = self.view.closure = closure
+
+
+def _open(resolver: Resolver, closure: Closure, load: Load) -> Opened | None:
+    """What the process of `load.by`, or the first that has it as an object, gets of it."""
+    listed = [(program.path, program.objects) for program in closure.programs]
+    listed += [(opened.program, opened.added.objects) for opened in closure.opened]
+    for program, objects in listed:
+        if any(load.by in (item.path, item.found.path) for item in objects):
+            return resolver.open(program, load.by, load.name, load.reason)
+    return None
+
+
+def _imports(symbols: list[str]) -> str:
+    """ "imports getaddrinfo", with at most two names."""
+    more = f" and {len(symbols) - 2} more" if len(symbols) > 2 else ""
+    return f"imports {', '.join(symbols[:2])}{more}"

@@ -1,0 +1,82 @@
+"""What rules added and what they could not decide, and the rules themselves: lines for people, objects for programs."""
+
+from __future__ import annotations
+
+from needed.rootfs import File
+from needed.value import value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from needed.gather import Applied
+    from needed.rootfs import Rootfs
+
+
+@value
+class Share:
+    """What a rule brought into a tree: regular files, and their bytes."""
+
+    files: int
+    size: int
+
+
+def shares(rootfs: Rootfs) -> dict[str, Share]:
+    """What each rule brought: the files whose first reason is the rule's, or leads to a file of which that is so."""
+    owner: dict[str, str] = {}
+    found: dict[str, Share] = {}
+    for path, entry in rootfs.entries.items():
+        rule = _rule_of(path, rootfs, owner)
+        if rule and isinstance(entry, File):
+            share = found.get(rule, Share(0, 0))
+            found[rule] = Share(share.files + 1, share.size + entry.size)
+    return found
+
+
+def _rule_of(path: str, rootfs: Rootfs, owner: dict[str, str]) -> str:
+    """The rule that `path` is there for, "" for none; `owner` remembers."""
+    chain: list[str] = []
+    at, rule = path, ""
+    while at not in owner:
+        owner[at] = ""  # a chain that comes back to itself leads nowhere
+        chain.append(at)
+        reasons = rootfs.reasons.get(at, ())
+        if not reasons:
+            break
+        if reasons[0].rule:
+            rule = reasons[0].rule
+            break
+        at = reasons[0].subject
+    else:
+        rule = owner[at]
+    owner.update(dict.fromkeys(chain, rule))
+    return rule
+
+
+def render_rules(applied: Iterable[Applied], rootfs: Rootfs) -> Iterator[str]:
+    """A line for each rule that brought something, and what rules tell, with what changes it."""
+    brought = shares(rootfs)
+    for item in applied:
+        share = brought.get(item.rule)
+        if share:
+            yield f"rule    {item.rule:<14} {share.size:>12,} bytes in {share.files:,} file{'s' * (share.files != 1)}"
+    for item in applied:
+        for tell in item.told:
+            yield f"note    {tell.message}"
+            if tell.hint:
+                yield f"        {tell.hint}"
+
+
+def rules_object(applied: Iterable[Applied], rootfs: Rootfs) -> list[dict[str, object]]:
+    """The same for `--json`, with all evidence."""
+    brought = shares(rootfs)
+    return [
+        {
+            "rule": item.rule,
+            "files": brought.get(item.rule, Share(0, 0)).files,
+            "bytes": brought.get(item.rule, Share(0, 0)).size,
+            "evidence": [{"path": one.path, "detail": one.detail} for one in item.evidence],
+            "told": [{"message": one.message, "hint": one.hint} for one in item.told],
+        }
+        for item in applied
+    ]

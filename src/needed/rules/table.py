@@ -1,0 +1,79 @@
+"""Which rule is asked when: one row for each, in the order in which they are asked and listed.
+
+A row is what calls a rule, so that a build imports only the rules that it needs. What a rule does stands in its module,
+`rules/catalogue/NAME.py`. A name in `libraries` and `covers` is the beginning of a file's name; one in `programs` is a
+whole name, or a beginning if it ends in `*`.
+"""
+
+from __future__ import annotations
+
+from needed.value import value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@value
+class Rule:
+    """`imports` are symbols that an object other than the C library's own wants; `libraries` objects of a closure;
+    `programs` what is executed, scripts too; `abilities` what a static Go program holds (`elf.golang`); `scripts` the
+    names of interpreters whose scripts call it.
+
+    `last`: asked once, when nothing new is found any more, and may then name no program or plugin. `covers` are objects
+    whose calls of dlopen(3) the rule accounts for.
+    """
+
+    name: str
+    imports: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    abilities: tuple[str, ...] = ()
+    scripts: tuple[str, ...] = ()
+    covers: tuple[str, ...] = ()
+    last: bool = False
+
+    @property
+    def module(self) -> str:
+        """The name of the module that holds it."""
+        return "needed.rules.catalogue." + self.name.replace("-", "_")
+
+    def names_program(self, name: str) -> bool:
+        """Whether a program of this file name calls the rule."""
+        return _names(self.programs, name)
+
+    def names_interpreter(self, name: str) -> bool:
+        """Whether a script for an interpreter of this file name calls the rule."""
+        return _names(self.scripts, name)
+
+
+def _names(patterns: tuple[str, ...], name: str) -> bool:
+    return any(name.startswith(one[:-1]) if one.endswith("*") else name == one for one in patterns)
+
+
+HOSTS = ("getaddrinfo", "gethostbyname", "gethostbyname2", "gethostbyname_r", "gethostbyname2_r", "gethostbyaddr",
+         "gethostbyaddr_r", "getnameinfo", "getaddrinfo_a", "gethostent", "gethostent_r")  # fmt: skip
+USERS = ("getpwnam", "getpwnam_r", "getpwuid", "getpwuid_r", "getpwent", "getpwent_r", "getgrnam", "getgrnam_r",
+         "getgrgid", "getgrgid_r", "getgrent", "getgrent_r", "getgrouplist", "initgroups", "cuserid")  # fmt: skip
+SERVICES = ("getservbyname", "getservbyname_r", "getservbyport", "getservbyport_r",
+            "getprotobyname", "getprotobyname_r", "getprotobynumber", "getprotobynumber_r", "getprotoent",
+            "getrpcbyname", "getrpcbynumber")  # fmt: skip
+ZONES = ("localtime", "localtime_r", "localtime64", "localtime64_r", "__localtime64_r", "tzset", "mktime",
+         "ctime", "ctime_r")  # fmt: skip
+LOCALES = ("setlocale", "newlocale")
+UNWINDERS = ("pthread_cancel", "pthread_exit", "thrd_exit", "backtrace")
+
+TABLE = (
+    Rule("name-service", imports=HOSTS, abilities=("resolver",)),
+    Rule("services", imports=SERVICES),
+    Rule("users", imports=USERS, abilities=("users",), last=True),
+    Rule("unwinder", imports=UNWINDERS),
+    Rule("locale", imports=LOCALES),
+    Rule("zones", imports=ZONES, abilities=("zones",)),
+)
+NAMES = tuple(rule.name for rule in TABLE)
+
+
+def covering(name: str) -> Iterator[Rule]:
+    """The rules that account for what the object with this file name opens."""
+    return (rule for rule in TABLE if any(name.startswith(one) for one in rule.covers))
