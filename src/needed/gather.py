@@ -115,9 +115,9 @@ class _Gathering:
     def ask(self, rule: Rule, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
         if rule.name in self.own:
             return self.own[rule.name].find(self.view, evidence)
-        from importlib import import_module
-
-        find: Callable[[View, tuple[Evidence, ...]], Iterator[Finding]] = import_module(rule.module).find
+        # What `importlib.import_module` does, whose own import costs more than most rules.
+        module = __import__(rule.module, fromlist=["find"])
+        find: Callable[[View, tuple[Evidence, ...]], Iterator[Finding]] = module.find
         return find(self.view, evidence)
 
     def new_evidence(self) -> list[tuple[Rule, tuple[Evidence, ...]]]:

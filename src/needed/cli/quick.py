@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-_UNDERSTOOD = {"action", "default", "help", "metavar", "nargs"}
+_UNDERSTOOD = {"action", "default", "dest", "help", "metavar", "nargs"}
 
 
 class Arguments:
@@ -77,7 +77,7 @@ class _Declared:
             self.rows.append(names[0])
             self.plain = self.plain and settings.get("nargs") in ("*", "+")
         else:
-            value = next(name for name in names if name.startswith("--"))[2:].replace("-", "_")
+            value = settings.get("dest") or next(name for name in names if name.startswith("--"))[2:].replace("-", "_")
             self.options.update(dict.fromkeys(names, (action, value)))
             self.values[value] = settings.get("default", False if action == "store_true" else None)
             self.plain = self.plain and "nargs" not in settings
