@@ -10,6 +10,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # A package and what shows that it is there: a command, or a file.
 PACKAGES = {
@@ -51,6 +53,22 @@ def is_there(sign: str) -> bool:
     )
 
 
+@contextmanager
+def no_service_starts() -> Iterator[None]:
+    """invoke-rc.d(8) asks this file: what is installed for its files must not become a server of this machine."""
+    policy = "/usr/sbin/policy-rc.d"
+    if os.path.exists(policy):
+        yield
+        return
+    with open(policy, "w", encoding="utf-8") as file:
+        file.write("#!/bin/sh\nexit 101\n")
+    os.chmod(policy, 0o755)
+    try:
+        yield
+    finally:
+        os.unlink(policy)
+
+
 def main() -> int:
     missing = [package for package, sign in PACKAGES.items() if not is_there(sign)]
     if not is_there("docker"):  # a package of its own since Debian 13
@@ -63,7 +81,8 @@ def main() -> int:
     apt = ["apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run([*apt, "update"], env=environment, check=True)
-    subprocess.run([*apt, "install", "-y", "--no-install-recommends", *missing], env=environment, check=True)
+    with no_service_starts():
+        subprocess.run([*apt, "install", "-y", "--no-install-recommends", *missing], env=environment, check=True)
     still = [package for package, sign in PACKAGES.items() if not is_there(sign)]
     if still:
         print(f"make engines: still not there after apt-get: {' '.join(still)}", file=sys.stderr)
