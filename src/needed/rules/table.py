@@ -61,6 +61,9 @@ SERVICES = ("getservbyname", "getservbyname_r", "getservbyport", "getservbyport_
 ZONES = ("localtime", "localtime_r", "localtime64", "localtime64_r", "__localtime64_r", "tzset", "mktime",
          "ctime", "ctime_r")  # fmt: skip
 LOCALES = ("setlocale", "newlocale")
+TEMPORARY = ("mkstemp", "mkstemp64", "mkostemp", "mkostemp64", "mkstemps", "mkstemps64", "mkostemps", "mkostemps64",
+             "mkdtemp", "mktemp", "tmpfile", "tmpfile64", "tmpnam", "tmpnam_r", "tempnam")  # fmt: skip
+TEMPORARY_BY_NAME = ("sshd", "postgres", "redis-server", "python3*", "perl*", "java", "ruby*", "vi", "vim*", "less")
 UNWINDERS = ("pthread_cancel", "pthread_exit", "thrd_exit", "backtrace")
 
 TABLE = (
@@ -70,6 +73,12 @@ TABLE = (
     Rule("unwinder", imports=UNWINDERS),
     Rule("locale", imports=LOCALES),
     Rule("zones", imports=ZONES, abilities=("zones",)),
+    Rule("tmp", imports=TEMPORARY, programs=TEMPORARY_BY_NAME),
+    Rule("git", programs=("git",)),
+    Rule("nginx", programs=("nginx",)),
+    Rule("postgres", programs=("postgres", "initdb", "pg_ctl")),
+    Rule("ssh", programs=("sshd", "ssh", "scp", "sftp")),
+    Rule("redis", programs=("redis-server", "redis-sentinel", "valkey-server", "valkey-sentinel", "keydb-server")),
 )
 NAMES = tuple(rule.name for rule in TABLE)
 
