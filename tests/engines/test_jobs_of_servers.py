@@ -1,4 +1,4 @@
-"""Servers at work, each as nobody: nginx on port 80, a database from initdb to a query, Redis, sshd for the real ssh."""
+"""Servers at work as nobody: nginx on port 80, a database from initdb to a query, Redis, and sshd for the real ssh."""
 
 from __future__ import annotations
 

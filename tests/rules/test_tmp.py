@@ -7,7 +7,7 @@ import pytest
 from needed.rootfs import Directory
 from needed.rules.table import TEMPORARY
 from tests.loader.synthetic import shared_object
-from tests.rules.trees import planned, program
+from tests.rules.server_trees import planned, program
 
 
 @pytest.mark.parametrize("symbol", TEMPORARY)

@@ -4,7 +4,7 @@ Recognises: a program nginx.
 Adds: the configuration that was compiled in, and what it includes; modules that it loads, with their libraries; folders
     of documents up to 16 MB each; certificates, but no key; empty folders for logs, for the pid and for bodies of
     requests, which are the image's user's. Not as root, too, it may listen on port 80: engines allow that.
-Costs: 11 kB on Debian with its page.
+Costs: 9,431 bytes, with the page of the package.
 Choices: `--rule nginx=config` leaves the documents out, for an image that gets them by --add or as a volume.
 Source: https://nginx.org/en/docs/ngx_core_module.html (include, load_module, pid), ngx_http_core_module.html (root,
     alias); ngx_conf_file.c; `nginx -V`, whose text stands in the program.
