@@ -8,7 +8,7 @@ rules decide (`rules`), the loader resolves (`loader`); here is only who is aske
 from __future__ import annotations
 
 from needed.closure import Closure, Reason
-from needed.errors import NeededError
+from needed.errors import NeededError, SourceError
 from needed.rules.finding import Evidence, Execute, Link, Load, Make, Take, Tell
 from needed.rules.table import TABLE
 from needed.rules.view import View
@@ -74,8 +74,9 @@ def is_libc(path: str) -> bool:
 class _Gathering:
     def __init__(self, resolver: Resolver, programs: tuple[str, ...], choices: Choices) -> None:
         self.resolver, self.choices = resolver, choices
-        self.requests: dict[str, Reason] = dict.fromkeys(programs, Reason("requested"))
-        self.named = frozenset(programs)
+        commands = (name for name in choices.along if not is_library(name))
+        self.requests: dict[str, Reason] = dict.fromkeys((*programs, *commands), Reason("requested"))
+        self.programs = programs
         self.opens: dict[Load, Opened | None] = {}
         self.placed: dict[Take | Make | Link, None] = {}
         self.evidence: dict[str, dict[Evidence, None]] = {}
@@ -91,6 +92,8 @@ class _Gathering:
         self.view = View(resolver.walker, choices, self.closure)
 
     def run(self) -> Gathered:
+        for name in filter(is_library, self.choices.along):
+            self.take_along(name)
         for _ in range(MAX_ROUNDS):
             called = self.new_evidence()
             found = [(rule, list(self.ask(rule, evidence))) for rule, evidence in called if not rule.last]
@@ -110,6 +113,17 @@ class _Gathering:
             tuple(applied),
             tuple(self.requests.items()),
             tuple(load for load, opened in self.opens.items() if opened is not None),
+        )
+
+    def take_along(self, name: str) -> None:
+        """A library or plugin that the user names. Raises SourceError where no program would find it."""
+        for program in self.closure.programs:
+            load = Load(name, program.path, Reason("requested"))
+            if self.load(load) or self.opens[load] is not None:
+                return
+        raise SourceError(
+            f"{name}: no program of the image could load it",
+            hints=["name it with its path", f"for a file that nothing loads use --add {name}"],
         )
 
     def ask(self, rule: Rule, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
@@ -238,6 +252,12 @@ class _Gathering:
 
     def grow(self, closure: Closure) -> None:
         self.closure = self.view.closure = closure
+
+
+def is_library(name: str) -> bool:
+    """Whether a name to take along is a library's and not a command's."""
+    base = name.rpartition("/")[2]
+    return base.endswith(".so") or ".so." in base
 
 
 def _open(resolver: Resolver, closure: Closure, load: Load) -> Opened | None:

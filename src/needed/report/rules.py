@@ -7,10 +7,50 @@ from needed.value import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from needed.gather import Applied
     from needed.rootfs import Rootfs
+    from needed.rules.table import Rule
+
+
+@value
+class About:
+    """A rule's docstring: its first paragraph, and its further parts by their words ("Adds", "Costs")."""
+
+    summary: str
+    parts: tuple[tuple[str, str], ...]
+
+
+PARTS = ("Recognises", "Adds", "Costs", "Choices", "Source")
+
+
+def parse_about(text: str) -> About:
+    """The parts of a rule's docstring (see `rules.catalogue`)."""
+    summary, _, rest = text.strip().partition("\n\n")
+    parts: dict[str, list[str]] = {}
+    at: list[str] = []
+    for line in rest.splitlines():
+        word, colon, begin = line.partition(":")
+        if colon and word in PARTS:
+            at = parts.setdefault(word, [begin.strip()])
+        elif line.strip():
+            at.append(line.strip())
+    return About(" ".join(summary.split()), tuple((word, " ".join(lines)) for word, lines in parts.items()))
+
+
+def render_rule_list(summaries: Mapping[str, str]) -> Iterator[str]:
+    """A line for each rule."""
+    width = max(map(len, summaries))
+    for name, summary in summaries.items():
+        yield f"{name:<{width}}  {summary}"
+
+
+def described_object(rule: Rule, about: About) -> dict[str, object]:
+    """A rule for `--json`."""
+    calls = {key: list(getattr(rule, key)) for key in ("imports", "libraries", "programs", "abilities", "scripts")}
+    parts = {word.lower(): text for word, text in about.parts}
+    return {"rule": rule.name, "summary": about.summary, **parts, "called_by": {k: v for k, v in calls.items() if v}}
 
 
 @value
