@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from needed.closure import Closure, Reason
 from needed.errors import NeededError, SourceError
-from needed.rules.finding import Evidence, Execute, Link, Load, Make, Take, Tell
+from needed.rules.finding import Evidence, Execute, Link, Load, Make, Settled, Take, Tell
 from needed.rules.table import TABLE
 from needed.rules.view import View
 from needed.value import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from needed.closure import LoadedObject, Opened, Script
     from needed.loader import Resolver
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from needed.rules.finding import Finding
     from needed.rules.table import Rule
 
+NOTHING: Mapping[str, str] = {}
 MAX_ROUNDS = 30
 # What belongs to glibc and musl: what these import of each other says nothing about what a program asks for.
 LIBC = (
@@ -45,13 +46,15 @@ class Applied:
 @value
 class Gathered:
     """`closure` with all that rules opened and executed; `placed` what else must ship. `requests` and `opens` are what
-    led to the closure, so that another resolver can be asked the same."""
+    led to the closure, so that another resolver can be asked the same. `settled`: of what path a rule knows all that it
+    opens, and which."""
 
     closure: Closure
     placed: tuple[Take | Make | Link, ...] = ()
     applied: tuple[Applied, ...] = ()
     requests: tuple[tuple[str, Reason], ...] = ()
     opens: tuple[Load, ...] = ()
+    settled: Mapping[str, str] = NOTHING
 
 
 def gather(resolver: Resolver, programs: Iterable[str], choices: Choices) -> Gathered:
@@ -81,6 +84,7 @@ class _Gathering:
         self.placed: dict[Take | Make | Link, None] = {}
         self.evidence: dict[str, dict[Evidence, None]] = {}
         self.told: dict[str, dict[Tell, None]] = {}
+        self.settled: dict[str, str] = {}
         self.looked_at: set[str] = set()
         self.own = {one.row.name: one for one in choices.own}
         self.rules = [rule for rule in (*TABLE, *(one.row for one in choices.own)) if not choices.is_off(rule.name)]
@@ -113,6 +117,7 @@ class _Gathering:
             tuple(applied),
             tuple(self.requests.items()),
             tuple(load for load, opened in self.opens.items() if opened is not None),
+            self.settled,
         )
 
     def take_along(self, name: str) -> None:
@@ -202,6 +207,8 @@ class _Gathering:
                         grew |= self.load(finding)
                     case Tell():
                         self.tell(rule, finding)
+                    case Settled():
+                        self.settled.setdefault(finding.path, rule.name)
         return grew
 
     def tell(self, rule: Rule, tell: Tell) -> None:

@@ -174,8 +174,7 @@ def _report(
     arguments: argparse.Namespace, planned: Plan, image: Image, name: str, written: list[tuple[str, str]]
 ) -> None:
     """`written` are destinations with what is there now, as NAME@DIGEST."""
-    from needed.report.build import image_object, notes_object, render_summary
-    from needed.report.rules import rules_object
+    from needed.report.build import image_object, render_summary
 
     to_stdout = any(place.endswith(":-") for place, _ in written)
     if not arguments.quiet and not arguments.json:
@@ -186,25 +185,33 @@ def _report(
         import json
 
         found = image_object(image, name, [{"destination": place, "name": line} for place, line in written])
-        found |= {"rules": rules_object(planned.applied, planned.rootfs), "notes": notes_object(planned.notes)}
-        text = json.dumps(found, indent=2)
+        text = json.dumps(found | _told(planned), indent=2)
         write(text, sys.stderr if to_stdout else sys.stdout)
     elif not to_stdout:
         for line in dict.fromkeys(line for _, line in written):
             write(line)
 
 
+def _told(planned: Plan) -> dict[str, object]:
+    """What `_show_notes` says, for `--json`."""
+    from needed.report.build import notes_object
+    from needed.report.rules import completeness_object, rules_object
+
+    return {
+        "rules": rules_object(planned.applied, planned.rootfs),
+        "notes": notes_object(planned.notes),
+        "completeness": completeness_object(planned.completeness),
+    }
+
+
 def _show_plan(planned: Plan, *, as_json: bool) -> None:
-    from needed.report.build import files_object, notes_object, render_files
+    from needed.report.build import files_object, render_files
 
     if as_json:
         import json
 
-        from needed.report.rules import rules_object
-
         found: dict[str, object] = {"platform": str(planned.platform), "files": files_object(planned.rootfs)}
-        found |= {"rules": rules_object(planned.applied, planned.rootfs), "notes": notes_object(planned.notes)}
-        write(json.dumps(found, indent=2))
+        write(json.dumps(found | _told(planned), indent=2))
         return
     for line in render_files(planned.rootfs):
         write(printable(line))
@@ -213,9 +220,14 @@ def _show_plan(planned: Plan, *, as_json: bool) -> None:
 
 def _show_notes(planned: Plan) -> None:
     from needed.report.build import render_notes
-    from needed.report.rules import render_rules
+    from needed.report.rules import render_completeness, render_rules
 
-    for line in (*render_rules(planned.applied, planned.rootfs), *render_notes(planned.notes)):
+    lines = (
+        *render_rules(planned.applied, planned.rootfs),
+        *render_notes(planned.notes),
+        *render_completeness(planned.completeness, planned.requested),
+    )
+    for line in lines:
         write(printable(line), sys.stderr)
 
 

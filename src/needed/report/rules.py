@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from needed.completeness import Completeness
     from needed.gather import Applied
     from needed.rootfs import Rootfs
     from needed.rules.table import Rule
@@ -105,6 +106,47 @@ def render_rules(applied: Iterable[Applied], rootfs: Rootfs) -> Iterator[str]:
             yield f"note    {tell.message}"
             if tell.hint:
                 yield f"        {tell.hint}"
+
+
+def render_completeness(found: Iterable[Completeness], requested: Iterable[str]) -> Iterator[str]:
+    """A line or two for each program that was asked for: whether it can load anything else, and what would tell."""
+    wanted = {*requested}
+    for item in found:
+        if item.program not in wanted:
+            continue
+        match item.state:
+            case "proven":
+                yield f"closure {item.program}: proven complete: it imports nothing that could load more"
+            case "by rules":
+                rules = ", ".join(dict.fromkeys(opening.rule for opening in item.openings))
+                yield f"closure {item.program}: complete, as far as these rules go: {rules}"
+            case "open":
+                yield f"closure {item.program}: left open by {_left_open(item)}"
+                yield "        --with NAME takes along what it loads"
+            case "unknown":
+                yield f"closure {item.program}: static, and its headers do not say what it opens"
+
+
+def _left_open(item: Completeness) -> str:
+    """The objects whose imports no rule accounts for, at most three."""
+    asking: dict[str, list[str]] = {}
+    for opening in item.openings:
+        if not opening.rule:
+            asking.setdefault(opening.path.rpartition("/")[2], []).append(opening.symbol)
+    shown = [f"{name} ({', '.join(symbols)})" for name, symbols in [*asking.items()][:3]]
+    return ", ".join(shown) + (f" and {len(asking) - 3} more" if len(asking) > 3 else "")
+
+
+def completeness_object(found: Iterable[Completeness]) -> list[dict[str, object]]:
+    """The same for `--json`, of every program of the closure."""
+    return [
+        {
+            "program": item.program,
+            "state": item.state,
+            "openings": [{"path": one.path, "imports": one.symbol, "rule": one.rule} for one in item.openings],
+        }
+        for item in found
+    ]
 
 
 def rules_object(applied: Iterable[Applied], rootfs: Rootfs) -> list[dict[str, object]]:
