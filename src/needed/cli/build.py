@@ -6,7 +6,7 @@ import os
 import sys
 
 from needed.cli.additions import parse_addition
-from needed.cli.choices import choices_of
+from needed.cli.choices import add_rule_options, choices_of
 from needed.cli.console import Progress, write
 from needed.cli.paths import absolute, to_host
 from needed.cli.roots import docker_host, open_root_option, temporary_folder
@@ -57,11 +57,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     option("--root", default="/", metavar="ROOT", help="take all from this tree or image (default /)")
     option("--empty", action="store_true", help="no program: an image without a file, or with --add only")
     option("--add", action="append", default=[], metavar="SRC[:DEST]", help="a further file or folder of the root")
-    option("--with", action="append", dest="along", default=[], metavar="NAMES", help="also these commands and plugins")
-    option("--package", action="append", default=[], metavar="NAME", help="what a package of the root installs")
-    option("--rule", action="append", default=[], metavar="NAME[=VALUE]", help="steer a rule (see `needed rules`)")
-    option("--no-rule", action="append", default=[], metavar="NAME", help="do without a rule; `all` for every one")
-    option("--rules", metavar="FILE", help="rules of your own (default needed.toml, if it is there)")
+    add_rule_options(option)
     option("--library-path", metavar="DIRS", help="resolve with LD_LIBRARY_PATH set to DIRS, and set it in the image")
     option("--ldconfig", action="store_true", help="resolve as if ldconfig had just been run in the root")
     option("--preload", action="store_true", help="take along what the root's /etc/ld.so.preload names")
@@ -108,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
     programs = [_inside(program, arguments.root) for program in arguments.programs]
     additions = [parse_addition(text, arguments.root) for text in arguments.add]
     root = open_root_option(arguments.root, arguments.platform)
-    choices = choices_of(arguments, given.env)
+    choices = choices_of(arguments, given.env, arguments.user)
     planned = plan(root, programs, additions, _settings(arguments), arguments.platform, choices=choices)
     if arguments.dry_run:
         _show_plan(planned, as_json=arguments.json)
