@@ -12,7 +12,7 @@ programs have neither, and of one whose names were scrambled (garble) it says th
 
 from __future__ import annotations
 
-from struct import Struct, error
+from struct import Struct
 
 from needed.elf.model import PT_LOAD
 from needed.elf.pieces import OVERLAP, PIECE, pieces
@@ -211,18 +211,19 @@ class _Header:
 
     def names(self, source: ByteSource, at: int, size: int) -> tuple[int, int, bool] | None:
         """What `_function_names` promises of the table at `at` with at most `size` bytes; None if it is none."""
-        head = source.read_at(at, 8 + 8 * self.word)
-        try:
-            magic, quantum, word = self.magic.unpack_from(head)
-            words = Struct(self.mark + ("7Q" if self.word == 8 else "7I")).unpack_from(head, 8)
-        except error:
+        head = source.read_at(at, 8 + 5 * self.word)
+        if len(head) < 8:
             return None
+        magic, quantum, word = self.magic.unpack_from(head)
         if quantum not in (1, 2, 4) or word != self.word:
             return None
         if magic == _MAGIC_1_2:  # names stand between the functions' records
             return at, min(size, MAX_NAMES), False
         # nfunc, nfiles, since 1.18 textStart, then the offsets of funcnametab and of cutab, which follows it
         first = 2 if magic == _MAGIC_1_16 else 3 if magic in (_MAGIC_1_18, _MAGIC_1_20) else 0
-        if not first or not 0 < words[first] <= words[first + 1] <= min(size, source.size - at):
+        if not first or len(head) < 8 + 5 * self.word:
+            return None
+        words = Struct(self.mark + ("5Q" if self.word == 8 else "5I")).unpack_from(head, 8)
+        if not 0 < words[first] <= words[first + 1] <= min(size, source.size - at):
             return None
         return at + words[first], min(words[first + 1] - words[first], MAX_NAMES), True
