@@ -136,18 +136,20 @@ def parse_build_info(source: ByteSource, elf: ElfFile, sections: tuple[Section, 
 
 
 def _raw_build_info(source: ByteSource, elf: ElfFile, sections: tuple[Section, ...]) -> bytes | None:
-    """From its magic on: of its section, or of where debug/buildinfo searches without one."""
+    """From its magic on: of its section, or from the start of the data where there is none."""
     for section in sections:
         if section.name == ".go.buildinfo" and section.sh_type != SHT_NOBITS:
             content = source.read_at(section.sh_offset, min(section.sh_size, MAX_BUILD_INFO))
             return content if content.startswith(GO_MAGIC) else None
     for segment in elf.segments:
-        if segment.p_type == PT_LOAD and segment.p_flags & 3 == 2:  # the first that is written and not executed
-            content = source.read_at(segment.p_offset, min(segment.p_filesz, MAX_BUILD_INFO))
-            at = content.find(GO_MAGIC, 0, MAX_BUILD_INFO_SEARCH)
+        # Where debug/buildinfo looks, written and not executed, but not only the first: that of a PIE is its RELRO.
+        if segment.p_type == PT_LOAD and segment.p_flags & 3 == 2:
+            content = source.read_at(segment.p_offset, min(segment.p_filesz, MAX_BUILD_INFO_SEARCH))
+            at = content.find(GO_MAGIC)
             while at > 0 and at % 16:  # it is aligned; anything else is a program that reads build info
-                at = content.find(GO_MAGIC, at + 1, MAX_BUILD_INFO_SEARCH)
-            return content[at:] if at >= 0 else None
+                at = content.find(GO_MAGIC, at + 1)
+            if at >= 0:
+                return source.read_at(segment.p_offset + at, min(segment.p_filesz - at, MAX_BUILD_INFO))
     return None
 
 
@@ -196,14 +198,14 @@ class _Header:
         self.magic = Struct(self.mark + "I2xBB")
 
     def places(self, source: ByteSource, offset: int, size: int) -> Iterator[int]:
-        """Where a head may be. The linker aligns it to 32 bytes of memory, and so of the file."""
+        """Where a head may be. The linker aligns it to a pointer at least, in memory and so in the file."""
         starts = [self.magic.pack(magic, 0, 0)[:6] for magic in (_MAGIC_1_20, _MAGIC_1_18, _MAGIC_1_16, _MAGIC_1_2)]
         tried = 0
         for piece in pieces(source, offset, size):
             for start in starts:
                 at = piece.find(start)
                 while at >= 0 and tried < 1000:
-                    if (offset + at) % 32 == 0:
+                    if (offset + at) % self.word == 0:
                         tried += 1
                         yield offset + at
                     at = piece.find(start, at + 1)
