@@ -120,6 +120,16 @@ def test_a_name_is_found_wherever_pieces_meet(shift: int) -> None:
         assert abilities(program(*names)) == {"zones"}
 
 
+def test_the_build_info_is_found_wherever_pieces_meet() -> None:
+    start = len(build_elf())
+    for at in range(PIECE - 2 * OVERLAP, PIECE + 32, 16):
+        content = build_elf(more=bytes(at - start) + build_info())
+        found = of(content)
+        assert found is not None
+        assert found.build.version == "1.27.3", at
+        assert of(content.replace(GO_MAGIC, b" " + GO_MAGIC)) is None  # not aligned
+
+
 def test_no_go_program_is_none() -> None:
     assert of(build_elf()) is None
     assert of(with_sections(build_elf, _gopclntab=pclntab("time.LoadLocation"))) is None

@@ -28,10 +28,9 @@ if TYPE_CHECKING:
     from needed.elf.sections import Section
 
 GO_MAGIC = b"\xff Go buildinf:"
-MAX_BUILD_INFO_SEARCH = 1 << 20  # as debug/buildinfo: it stands at the start of the data
 MAX_BUILD_INFO = 4 << 20  # a line for each of a program's modules
 MAX_VERSION = 256  # bytes
-MAX_TABLE_SEARCH = 256 << 20  # bytes searched for a pclntab that no section header shows; kubelet has 130 MB
+MAX_SEARCH = 256 << 20  # bytes searched for what no section header shows
 MAX_NAMES = 64 << 20  # bytes of function names that are searched
 INFO_FRAME = 16  # bytes before and after the module info (infoStart and infoEnd of cmd/go/internal/modload)
 
@@ -136,20 +135,25 @@ def parse_build_info(source: ByteSource, elf: ElfFile, sections: tuple[Section, 
 
 
 def _raw_build_info(source: ByteSource, elf: ElfFile, sections: tuple[Section, ...]) -> bytes | None:
-    """From its magic on: of its section, or from the start of the data where there is none."""
+    """From its magic on: of its section, or from wherever it stands in the data if there are no section headers."""
     for section in sections:
         if section.name == ".go.buildinfo" and section.sh_type != SHT_NOBITS:
             content = source.read_at(section.sh_offset, min(section.sh_size, MAX_BUILD_INFO))
             return content if content.startswith(GO_MAGIC) else None
+    left = 0 if sections else MAX_SEARCH
     for segment in elf.segments:
         # Where debug/buildinfo looks, written and not executed, but not only the first: that of a PIE is its RELRO.
-        if segment.p_type == PT_LOAD and segment.p_flags & 3 == 2:
-            content = source.read_at(segment.p_offset, min(segment.p_filesz, MAX_BUILD_INFO_SEARCH))
-            at = content.find(GO_MAGIC)
-            while at > 0 and at % 16:  # it is aligned; anything else is a program that reads build info
-                at = content.find(GO_MAGIC, at + 1)
+        if segment.p_type != PT_LOAD or segment.p_flags & 3 != 2:
+            continue
+        offset, end = segment.p_offset, segment.p_offset + segment.p_filesz
+        for piece in pieces(source, offset, min(segment.p_filesz, left)):
+            at = piece.find(GO_MAGIC)
+            while at >= 0 and (offset + at) % 16:  # it is aligned; anything else is a program that reads build info
+                at = piece.find(GO_MAGIC, at + 1)
             if at >= 0:
-                return source.read_at(segment.p_offset + at, min(segment.p_filesz - at, MAX_BUILD_INFO))
+                return source.read_at(offset + at, min(end - offset - at, MAX_BUILD_INFO))
+            offset += PIECE - OVERLAP
+        left -= segment.p_filesz
     return None
 
 
@@ -178,7 +182,7 @@ def _function_names(source: ByteSource, elf: ElfFile, sections: tuple[Section, .
         # ".data.rel.ro.gopclntab" in a position-independent program
         if section.name.endswith(".gopclntab") and section.sh_type != SHT_NOBITS:
             return header.names(source, section.sh_offset, section.sh_size)
-    left = MAX_TABLE_SEARCH
+    left = MAX_SEARCH
     for segment in elf.segments:
         if segment.p_type == PT_LOAD and left > 0:
             for at in header.places(source, segment.p_offset, min(segment.p_filesz, left)):
