@@ -110,8 +110,8 @@ def test_pieces_overlap_and_are_the_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    "more", [b".so" * 400_000, b".so\0" * 300_000, b"a" * 300 + b".so.1\0", (b"." * 256 + b".so\n\0") * 4000],
-    ids=["no NUL", "the same again", "too long", "dots"],
+    "more", [b".so" * 400_000, b".so\0" * 300_000, b"a" * 300 + b".so.1\0", b".so\n\0" * 200_000],
+    ids=["no NUL", "the same again", "too long", "no end"],
 )
 def test_what_looks_like_names_and_is_none(more: bytes) -> None:
     assert names(read_only(build_elf(more=b"\0" + more))) in ([], [".so"])

@@ -60,7 +60,7 @@ def find_dlopen_names(source: ByteSource, elf: ElfFile, imported: frozenset[str]
                 left -= 1
                 if left < 0 or len(found) >= MAX_NAMES:
                     return _values(found)
-                if candidate not in found and (grade := grade_of(candidate)) is not None:
+                if candidate and candidate not in found and (grade := grade_of(candidate)) is not None:
                     found[candidate] = grade
             first = False
     return _values(found)
@@ -89,8 +89,8 @@ def grade_of(string: bytes) -> str | None:
 
 
 def _candidates(piece: bytes, *, first: bool) -> Iterator[bytes]:
-    """The strings with ".so" in a piece, from behind a byte that is not printable to a NUL. One that a piece cuts is
-    whole in the next or in the one before it."""
+    """The strings with ".so" in a piece, from behind a byte that is not printable to a NUL; an empty one for what is no
+    such string, so that who counts them counts all. One that a piece cuts is whole in the next or the one before."""
     at = piece.find(b".so")
     while at >= 0:
         end = piece.find(b"\0", at, at + MAX_NAME)
@@ -100,15 +100,14 @@ def _candidates(piece: bytes, *, first: bool) -> Iterator[bytes]:
         head = piece[max(end - MAX_NAME - 1, 0) : end]
         string = head[len(head.rstrip(_PRINTABLE)) :]
         whole = len(string) < len(head) or (first and len(head) == end)
-        if whole and len(string) >= end - at:  # no control character between ".so" and the end
-            yield string
+        yield string if whole and len(string) >= end - at else b""  # a control character stands behind ".so"
         at = piece.find(b".so", end)
 
 
 def _areas(source: ByteSource, elf: ElfFile) -> Iterator[tuple[int, int]]:
     """Offset and size of what to search, MAX_SEARCH bytes at most: the read-only data by the section headers, or what
     the segments map and no process may write, without DT_STRTAB and the interpreter."""
-    left = MAX_SEARCH
+    left = min(MAX_SEARCH, source.size)  # areas may lie upon each other
     for offset, size in _by_sections(source) or _by_segments(elf):
         if left > 0:
             yield offset, min(size, left)

@@ -31,6 +31,7 @@ GO_MAGIC = b"\xff Go buildinf:"
 MAX_BUILD_INFO = 4 << 20  # a line for each of a program's modules
 MAX_VERSION = 256  # bytes
 MAX_SEARCH = 256 << 20  # bytes searched for what no section header shows
+MAX_TABLES = 1000  # places that look like the head of a table
 MAX_NAMES = 64 << 20  # bytes of function names that are searched
 INFO_FRAME = 16  # bytes before and after the module info (infoStart and infoEnd of cmd/go/internal/modload)
 
@@ -140,7 +141,7 @@ def _raw_build_info(source: ByteSource, elf: ElfFile, sections: tuple[Section, .
         if section.name == ".go.buildinfo" and section.sh_type != SHT_NOBITS:
             content = source.read_at(section.sh_offset, min(section.sh_size, MAX_BUILD_INFO))
             return content if content.startswith(GO_MAGIC) else None
-    left = 0 if sections else MAX_SEARCH
+    left = 0 if sections else min(MAX_SEARCH, source.size)  # segments may lie upon each other
     for segment in elf.segments:
         # Where debug/buildinfo looks, written and not executed, but not only the first: that of a PIE is its RELRO.
         if segment.p_type != PT_LOAD or segment.p_flags & 3 != 2:
@@ -182,7 +183,7 @@ def _function_names(source: ByteSource, elf: ElfFile, sections: tuple[Section, .
         # ".data.rel.ro.gopclntab" in a position-independent program
         if section.name.endswith(".gopclntab") and section.sh_type != SHT_NOBITS:
             return header.names(source, section.sh_offset, section.sh_size)
-    left = MAX_SEARCH
+    left = min(MAX_SEARCH, source.size)
     for segment in elf.segments:
         if segment.p_type == PT_LOAD and left > 0:
             for at in header.places(source, segment.p_offset, min(segment.p_filesz, left)):
@@ -200,17 +201,17 @@ class _Header:
         self.mark = "<" if elf.machine.byteorder == "little" else ">"
         self.word = 8 if elf.machine.bits == 64 else 4
         self.magic = Struct(self.mark + "I2xBB")
+        self.tries = MAX_TABLES
 
     def places(self, source: ByteSource, offset: int, size: int) -> Iterator[int]:
         """Where a head may be. The linker aligns it to a pointer at least, in memory and so in the file."""
         starts = [self.magic.pack(magic, 0, 0)[:6] for magic in (_MAGIC_1_20, _MAGIC_1_18, _MAGIC_1_16, _MAGIC_1_2)]
-        tried = 0
         for piece in pieces(source, offset, size):
             for start in starts:
                 at = piece.find(start)
-                while at >= 0 and tried < 1000:
+                while at >= 0 and self.tries > 0:
                     if (offset + at) % self.word == 0:
-                        tried += 1
+                        self.tries -= 1
                         yield offset + at
                     at = piece.find(start, at + 1)
             offset += PIECE - OVERLAP
