@@ -8,6 +8,7 @@ rules decide (`rules`), the loader resolves (`loader`); here is only who is aske
 from __future__ import annotations
 
 from needed.closure import Closure, Reason
+from needed.elf.golang import parse_go_program
 from needed.errors import NeededError, SourceError
 from needed.rules.finding import Evidence, Execute, Link, Load, Make, Settled, Take, Tell
 from needed.rules.table import TABLE
@@ -18,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from needed.closure import LoadedObject, Opened, Script
+    from needed.closure import LoadedObject, LoadList, Opened, Script
     from needed.loader import Resolver
     from needed.rules.choices import Choices
     from needed.rules.finding import Finding
@@ -32,6 +33,17 @@ LIBC = (
     "libresolv.so.", "libnsl.so.1", "libanl.so.", "libnss_", "libc.musl-", "ld-musl-", "libmvec.so.",
     "libthread_db.so.",
 )  # fmt: skip
+
+
+# What the abilities of Go programs are called in a reason.
+ABILITIES = {
+    "resolver": "package net",
+    "certificates": "crypto/x509",
+    "zones": "time.LoadLocation",
+    "users": "os/user",
+    "exec": "os/exec",
+    "plugin": "package plugin",
+}
 
 
 @value
@@ -93,7 +105,7 @@ class _Gathering:
             for symbol in rule.imports:
                 self.by_import.setdefault(symbol, []).append(rule)
         self.closure = resolver.resolve_for(self.requests.items())
-        self.view = View(resolver.walker, choices, self.closure)
+        self.view = View(resolver.walker, choices, self.closure, self.opens_something)
 
     def run(self) -> Gathered:
         for name in filter(is_library, self.choices.along):
@@ -119,6 +131,10 @@ class _Gathering:
             tuple(load for load, opened in self.opens.items() if opened is not None),
             self.settled,
         )
+
+    def opens_something(self, by: str, name: str) -> bool:
+        """Whether dlopen(3) of `name` by the object at `by` would succeed."""
+        return _open(self.resolver, self.closure, Load(name, by, Reason("rule"))) is not None
 
     def take_along(self, name: str) -> None:
         """A library or plugin that the user names. Raises SourceError where no program would find it."""
@@ -152,6 +168,7 @@ class _Gathering:
         for program in self.closure.programs:
             if self.is_new(program.path):
                 yield from self.of_program(program.path, program.program.found.path)
+                yield from self.of_go(program)
         for script in self.closure.scripts:
             if self.is_new(script.path):
                 yield from self.of_program(script.path, script.found.path)
@@ -183,6 +200,16 @@ class _Gathering:
         for rule in self.rules:
             if rule.programs and any(rule.names_program(one.rpartition("/")[2]) for one in (path, real)):
                 yield rule, Evidence(path)
+
+    def of_go(self, program: LoadList) -> Iterator[tuple[Rule, Evidence]]:
+        """What a Go program is able to do, which needs no import of a C library."""
+        found = self.view.parse(program.path, parse_go_program)
+        if found is None or found.abilities is None:
+            return
+        for rule in self.rules:
+            for ability in rule.abilities:
+                if ability in found.abilities:
+                    yield rule, Evidence(program.path, f"is a Go program with {ABILITIES[ability]}")
 
     def of_script(self, script: Script) -> Iterator[tuple[Rule, Evidence]]:
         real = self.view.canonical(script.interpreter) or script.interpreter

@@ -59,6 +59,8 @@ ZONES = ("localtime", "localtime_r", "localtime64", "localtime64_r", "__localtim
 LOCALES = ("setlocale", "newlocale")
 UNWINDERS = ("pthread_cancel", "pthread_exit", "thrd_exit", "backtrace")
 
+OPENERS = ("dlopen", "dlmopen")
+
 TABLE = (
     Rule("name-service", imports=HOSTS, abilities=("resolver",)),
     Rule("services", imports=SERVICES),
@@ -66,5 +68,9 @@ TABLE = (
     Rule("unwinder", imports=UNWINDERS),
     Rule("locale", imports=LOCALES),
     Rule("zones", imports=ZONES, abilities=("zones",)),
+    Rule("selinux", libraries=("libselinux.so",), covers=("libselinux.so",)),
+    Rule("bash", programs=("bash",), covers=("bash",)),
+    Rule("dlopen", imports=OPENERS),
+    Rule("go", abilities=("exec", "plugin", "resolver", "certificates", "zones", "users")),
 )
 NAMES = tuple(rule.name for rule in TABLE)
