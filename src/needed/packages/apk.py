@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 PLACES = ("/lib/apk/db/installed", "/usr/lib/apk/db/installed")  # the latter from apk-tools 3 on
 MAX_INDEX_FILES = 1_000_000
 # What every Alpine system has; apk itself knows no such class.
-BASE = frozenset("alpine-baselayout alpine-baselayout-data alpine-keys alpine-release apk-tools busybox "
-                 "busybox-binsh libc-utils musl musl-utils".split())  # fmt: skip
+BASE = {
+    "alpine-baselayout", "alpine-baselayout-data", "alpine-keys", "alpine-release", "apk-tools", "busybox",
+    "busybox-binsh", "libc-utils", "musl", "musl-utils",
+}  # fmt: skip
 
 
 class Apk:

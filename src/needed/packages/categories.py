@@ -8,11 +8,11 @@ What is left out, and why nothing that runs misses it:
     locale sources    what `localedef` makes locales of
     packaging         read by dpkg, lintian, reportbug, apport, debconf, apt
     completion        read by interactive shells only
-    host services     read by systemd, init, cron, logrotate, udev, ufw, AppArmor, polkit, D-Bus activation, ifupdown
-                      and NetworkManager of a whole system, which no such image is
+    host services     read by systemd, init (/etc/default too), cron, logrotate, udev, ufw, AppArmor, polkit, D-Bus
+                      activation, ifupdown, NetworkManager and binfmt-support of a whole system, which no such image is
     desktop           menus, icons, AppStream
-    development       headers, static archives, pkg-config, CMake, aclocal, debugging symbols: a compiler needs them, and
-                      what it needs is to be added by name
+    development       headers, static archives, pkg-config, CMake, aclocal, debugging symbols: what a compiler needs of
+                      them is to be added by name
 
 What is in no row is kept, so that a package nobody thought of is whole rather than broken.
 """
@@ -24,8 +24,8 @@ DOCUMENTATION, LICENCE, TRANSLATIONS, DEVELOPMENT = "documentation", "licence", 
 # By folder, as in a root whose /usr is merged; the longest that fits decides, "" keeps.
 _FOLDERS: dict[str, str] = {}
 for _category, _folders in {
-    DOCUMENTATION: "/usr/share/doc /usr/share/doc-base /usr/share/gtk-doc /usr/share/info /usr/share/man /usr/local/man "
-    "/usr/share/help /usr/man",
+    DOCUMENTATION: "/usr/share/doc /usr/share/doc-base /usr/share/gtk-doc /usr/share/info /usr/share/man "
+    "/usr/local/man /usr/share/help /usr/man",
     TRANSLATIONS: "/usr/share/locale /usr/share/locale-langpack /usr/lib/locale",
     "": "/usr/lib/locale/C.utf8",
     "locale sources": "/usr/share/i18n",
@@ -41,7 +41,8 @@ for _category, _folders in {
     "/etc/insserv.conf.d /etc/runit /etc/sv /usr/share/runit /usr/lib/tmpfiles.d /usr/lib/sysusers.d /usr/lib/udev "
     "/etc/udev /usr/lib/modules-load.d /etc/modules-load.d /etc/modprobe.d /usr/lib/modprobe.d /etc/network "
     "/etc/NetworkManager /etc/ppp /usr/share/dbus-1/system-services /usr/share/dbus-1/services /etc/default "
-    "/var/log/runit /etc/insserv /etc/update-motd.d /usr/share/initramfs-tools /usr/lib/sysctl.d /etc/sysctl.d",
+    "/var/log/runit /usr/share/binfmts /etc/insserv /etc/update-motd.d "
+    "/usr/share/initramfs-tools /usr/lib/sysctl.d /etc/sysctl.d",
     "desktop": "/usr/share/applications /usr/share/icons /usr/share/pixmaps /usr/share/metainfo /usr/share/appdata "
     "/usr/share/menu /usr/share/mime-info /usr/lib/mime /usr/share/app-install /usr/share/mimelnk",
     DEVELOPMENT: "/usr/include /usr/share/pkgconfig /usr/share/aclocal /usr/lib/cmake /usr/share/cmake /usr/lib/debug "

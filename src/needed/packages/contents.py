@@ -21,15 +21,17 @@ _PROGRAM_FOLDERS = ("/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin", 
 @value
 class Contents:
     """`kept` files, links and empty folders by canonical path, in the list's order; `left_out` categories with the
-    number of files and their bytes; `programs` the names of kept files that may be executed, those in a folder for
-    programs first; `library` whether shared libraries in the loader's folders are all that is kept of it, and `objects`
-    whether any shared object is kept."""
+    number of files and their bytes; `programs` the names of what is kept in folders for programs, `executables` of
+    other files that may be executed; `library` whether shared libraries in the loader's folders are all that is kept,
+    `objects` whether any shared object is; `listed` how many paths the list names."""
 
     kept: dict[RootPath, Entry]
     left_out: dict[str, tuple[int, int]]
     programs: tuple[str, ...]
+    executables: tuple[str, ...]
     library: bool
     objects: bool
+    listed: int
 
     @property
     def size(self) -> int:
@@ -44,7 +46,7 @@ class Contents:
     @property
     def is_data(self) -> bool:
         """Whether it holds something, and nothing that the processor executes or the kernel starts."""
-        return self.holds and not self.programs and not self.objects
+        return self.holds and not self.programs and not self.executables and not self.objects
 
 
 def read_contents(packages: Packages, package: Package) -> Contents:
@@ -59,7 +61,8 @@ def read_contents(packages: Packages, package: Package) -> Contents:
         above = walker.find(directory or "/")
         place = join(above.path, name) if above else path
         entry = walker.entry(place) if above and above.entry.kind == "directory" else None
-        if entry is not None and entry.kind == "directory" and path in parents:
+        # A folder of the package may be a link in the root: `/lib` where /usr is merged.
+        if path in parents and entry is not None and entry.kind in ("directory", "symlink"):
             continue
         category = category_of(path) or category_of(place)
         if not category and entry is None:
@@ -72,12 +75,12 @@ def read_contents(packages: Packages, package: Package) -> Contents:
                 left_out[category] = (count + 1, size + (entry.size if entry else 0))
             continue
         kept[place] = entry
-    return _summarized(kept, left_out)
+    return _summarized(kept, left_out, len(listed))
 
 
-def _summarized(kept: dict[RootPath, Entry], left_out: dict[str, tuple[int, int]]) -> Contents:
-    first: list[str] = []
-    then: list[str] = []
+def _summarized(kept: dict[RootPath, Entry], left_out: dict[str, tuple[int, int]], listed: int) -> Contents:
+    programs: list[str] = []
+    executables: list[str] = []
     only_libraries, objects = True, False
     for path, entry in kept.items():
         folder, _, name = path.rpartition("/")
@@ -87,7 +90,9 @@ def _summarized(kept: dict[RootPath, Entry], left_out: dict[str, tuple[int, int]
         objects |= is_object
         only_libraries &= is_object and folder.count("/") <= 3 and folder.startswith(("/usr/lib", "/lib"))
         if folder in _PROGRAM_FOLDERS:
-            first.append(name)
+            programs.append(name)
         elif entry.kind == "file" and entry.mode & 0o111 and not is_object:
-            then.append(name)
-    return Contents(kept, left_out, (*first, *then), only_libraries and objects, objects)
+            executables.append(name)
+    return Contents(
+        kept, left_out, tuple(programs), tuple(executables), only_libraries and objects, objects, listed
+    )

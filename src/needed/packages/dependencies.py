@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 MAX_DEPENDENCIES = 3000
 # What maintainer scripts call, and no program that runs.
-TOOLS = frozenset(
-    "adduser debconf dpkg init-system-helpers install-info lsb-base runit-helper sensible-utils sysvinit-utils ucf "
-    "update-inetd xml-core sgml-base dpkg-dev cdebconf debianutils".split()
-)
+TOOLS = {
+    "adduser", "cdebconf", "debconf", "debianutils", "dpkg", "dpkg-dev", "init-system-helpers", "install-info",
+    "lsb-base", "runit-helper", "sensible-utils", "sgml-base", "sysvinit-utils", "ucf", "update-inetd", "xml-core",
+}  # fmt: skip
+MAX_LISTED = 600_000  # paths that are looked at for one request
 _DOC_SUFFIXES = ("-doc", "-docs", "-man", "-manpages")
 _INTERPRETERS = ("perl", "perl-base", "libperl", "python", "libpython", "ruby", "libruby", "pypy")
 _MODULES = ("perl", "python", "raku")
@@ -36,7 +37,8 @@ _MODULES = ("perl", "python", "raku")
 @value
 class Dependency:
     """What became of one dependency. `kind` is "companion", "data" or "stands for", which came along, or "absent",
-    "documentation", "installation", "essential", "library", "interpreter" or "programs", which did not; `reason` is a
+    "documentation", "installation", "essential", "library", "interpreter" or "programs" (or
+    modules, of other sources), which did not; `reason` is a
     clause that completes "NAME …", `hint` the option that changes it, "" where nothing is to be decided."""
 
     name: str
@@ -59,6 +61,7 @@ class Followed:
         self.contents: dict[Package, Contents] = {requested: read_contents(packages, requested)}
         self.dependencies: list[Dependency] = []
         self._seen: set[str] = {requested.name}
+        self._listed = self.contents[requested].listed
         pending: list[tuple[Package, bool]] = [(requested, False)]
         while pending:
             package, looked_through = pending.pop(0)
@@ -67,10 +70,17 @@ class Followed:
             if len(self._seen) > MAX_DEPENDENCIES:
                 raise ReadError(f"{requested.name}: depends on more than {MAX_DEPENDENCIES} packages")
 
+    def _read(self, package: Package) -> Contents:
+        contents = read_contents(self.packages, package)
+        self._listed += contents.listed
+        if self._listed > MAX_LISTED:
+            raise ReadError(f"{package.name}: with it the packages to look at list more than {MAX_LISTED} files")
+        return contents
+
     def _decide(self, by: Package, group: tuple[str, ...], *, looked_through: bool) -> list[tuple[Package, bool]]:
         """What is to be looked at next: the package that meets `group`, and whether only through it."""
         found = next(filter(None, map(self.packages.provider, group)), None)
-        key = found.name if found else " | ".join(group)
+        key = found.name if found else " | ".join(group)[:200]
         if key in self._seen:
             return []
         self._seen.add(key)
@@ -81,26 +91,27 @@ class Followed:
         if looked_through:
             if _is_library(found, None):
                 return [(found, True)]
-            contents = read_contents(self.packages, found) if found.source == by.source else None
+            contents = self._read(found) if found.source == by.source else None
             if contents is None or not contents.is_data:
                 self._seen.discard(key)  # another may depend on it itself
                 return []
-            return [self._follow(found, contents, Dependency(key, by.name, "data", f"is data of the library {by.name}"))]
+            self._follow(found, contents, Dependency(key, by.name, "data", f"is data of the library {by.name}"))
+            return [(found, True)]
         unread = _without_reading(found, by)
         if unread is not None:
             self.dependencies.append(unread)
             return [(found, True)] if unread.kind == "library" else []
-        contents = read_contents(self.packages, found)
+        contents = self._read(found)
         decided = self._judge(found, by, contents)
         if decided.followed:
-            return [self._follow(found, contents, decided)]
+            self._follow(found, contents, decided)
+            return [(found, False)]
         self.dependencies.append(decided)
         return [(found, True)] if decided.kind == "library" else []
 
-    def _follow(self, package: Package, contents: Contents, dependency: Dependency) -> tuple[Package, bool]:
+    def _follow(self, package: Package, contents: Contents, dependency: Dependency) -> None:
         self.contents[package] = contents
         self.dependencies.append(dependency)
-        return package, False
 
     def _judge(self, package: Package, by: Package, contents: Contents) -> Dependency:
         name, hint = package.name, f"--package {package.name}"
@@ -117,9 +128,10 @@ class Followed:
             return Dependency(name, by.name, "data", "holds data only")
         if not contents.holds:
             return Dependency(name, by.name, "stands for", "has no files and stands for others")
-        if not contents.programs:
-            return Dependency(name, by.name, "programs", "has modules that some program loads", hint)
-        shown = ", ".join(contents.programs[:3]) + (", …" if len(contents.programs) > 3 else "")
+        if contents.objects and not contents.programs:
+            return Dependency(name, by.name, "programs", "has modules that programs load", hint)
+        names = contents.programs or contents.executables
+        shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
         return Dependency(name, by.name, "programs", f"has programs of its own ({shown})", hint)
 
 

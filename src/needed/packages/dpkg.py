@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from needed.root import Root, Walker
 
 DIRECTORY = "/var/lib/dpkg"
-FIELDS = frozenset(
-    "package status version architecture installed-size depends pre-depends provides conffiles source section priority "
-    "essential".split()
-)
+FIELDS = {
+    "package", "status", "version", "architecture", "installed-size", "depends", "pre-depends", "provides", "conffiles",
+    "source", "section", "priority", "essential",
+}  # fmt: skip
 # Whose files are there, whatever their scripts have still to do.
 PRESENT = ("installed", "triggers-awaited", "triggers-pending", "half-configured", "unpacked")
-MAX_SMALL = 1 << 20  # bytes, of diversions, of ucf's registry, of one alternative
-MAX_ALTERNATIVES = 5000
-MAX_INDEX = 96 << 20  # bytes of all lists together
+MAX_SMALL = 1 << 20  # bytes, of diversions, of ucf's registry
+MAX_ALTERNATIVES = 4 << 20  # bytes, of all together
+MAX_INDEX = 64 << 20  # bytes of all lists together
 MAX_INDEX_FILES = 1_000_000
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789+-.")  # deb-control(5); a few of old have capitals
 
@@ -43,14 +43,17 @@ _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789+-.")  # deb-control(5); 
 class Dpkg:
     """Packages of a Root that dpkg manages. Lists are read when they are asked for, all of them for `owner`."""
 
-    def __init__(self, root: Root, walker: Walker, packages: dict[str, list[Package]], lists: dict[Package, str]) -> None:
+    def __init__(
+        self, root: Root, walker: Walker, packages: dict[str, list[Package]], lists: dict[Package, str]
+    ) -> None:
         self.root, self.walker = root, walker
         self._packages, self._lists = packages, lists
         self._providers: dict[str, Package] | None = None
         self._owners: dict[str, Package | None] | None = None
         self._native = self._find_native()
         self._diversions = dict(_diversions(walker))
-        self._aliases = dict(_aliases(root, walker))
+        self._aliases = dict(_aliases(walker))
+        self._registry: list[tuple[str, RootPath]] | None = None
 
     def find(self, name: str) -> Package:
         plain, _, architecture = name.partition(":")
@@ -90,18 +93,23 @@ class Dpkg:
 
     def registered(self, package: Package) -> tuple[RootPath, ...]:
         """ucf's: lines "PACKAGE PATH"."""
-        path = "/var/lib/ucf/registry"
-        lines = (line.split() for line in (read_text(self.walker, path, MAX_SMALL) or "").split("\n"))
-        return tuple(check_path(words[1], path) for words in lines if len(words) == 2 and words[0] == package.name)
+        if self._registry is None:
+            path = "/var/lib/ucf/registry"
+            lines = (line.split() for line in (read_text(self.walker, path, MAX_SMALL) or "").split("\n"))
+            self._registry = [(words[0], check_path(words[1], path)) for words in lines if len(words) == 2]
+        return tuple(path for name, path in self._registry if name == package.name)
 
     def alternatives(self) -> Iterator[RootPath]:
         """admindir/alternatives/NAME: the status, the link, then a name and a link of each slave to an empty line."""
         directory = self.walker.find(f"{DIRECTORY}/alternatives")
         if directory is None or directory.entry.kind != "directory":
             return
-        for name in self.root.names(directory.path)[:MAX_ALTERNATIVES]:
+        left = MAX_ALTERNATIVES
+        for name in self.root.names(directory.path):
             path = join(directory.path, name)
-            lines = (read_text(self.walker, path, MAX_SMALL) or "").partition("\n\n")[0].split("\n")
+            text = read_text(self.walker, path, left) or ""
+            left -= len(text)
+            lines = text.partition("\n\n")[0].split("\n")
             yield from (check_path(line, path) for line in lines[1:2] + lines[3::2])
 
     def _find_native(self) -> str:
@@ -114,7 +122,8 @@ class Dpkg:
 
     def _list(self, package: Package) -> tuple[str, str]:
         """The path and the text of its list; a package without one has no files."""
-        places = [f"{DIRECTORY}/info/{package.name}:{package.architecture}.list", f"{DIRECTORY}/info/{package.name}.list"]
+        plain = f"{DIRECTORY}/info/{package.name}"
+        places = [f"{plain}:{package.architecture}.list", f"{plain}.list"]
         record = self._lists.get(package, "")
         for path in [f"{record}.list", f"{record}.md5sums"] if record else places:
             text = read_text(self.walker, path, MAX_LIST)
@@ -182,7 +191,7 @@ def _parse(text: str, path: str) -> Iterator[Package]:
             continue
         architecture = fields.get("architecture", "all")
         if not {*name.lower()} <= _NAME or not {*architecture.lower()} <= _NAME or name[0] in ".-" or len(name) > 200:
-            raise ReadError(f"{path}: names a package {ascii(name[:60])}, as no package is named")
+            raise ReadError(f"{path}: names a package {name[:60]!a}, as no package is named")
         size = fields.get("installed-size", "0")
         depends = ", ".join(filter(None, (fields.get("pre-depends"), fields.get("depends"))))
         yield Package(
@@ -230,7 +239,7 @@ def _diversions(walker: Walker) -> Iterator[tuple[RootPath, tuple[RootPath, str]
         yield check_path(what, path), (check_path(to, path), by)
 
 
-def _aliases(root: Root, walker: Walker) -> Iterator[tuple[str, str]]:
+def _aliases(walker: Walker) -> Iterator[tuple[str, str]]:
     """The links at the top of the root that lead to directories: `/lib` to `/usr/lib`."""
     for name in ("bin", "lib", "lib32", "lib64", "libo32", "libx32", "sbin"):
         entry = walker.entry(RootPath(f"/{name}"))

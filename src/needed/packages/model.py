@@ -68,6 +68,7 @@ def refuse_unknown(name: str, known: Iterable[str], install: str) -> NoReturn:
 
     plain = name.partition(":")[0]
     # Comparing costs the square of the length.
-    near = get_close_matches(plain, known, 3, 0.7) if len(plain) <= 100 else []
+    near = get_close_matches(plain, list(known)[:20_000], 3, 0.7) if len(plain) <= 100 else []
     hints = [f"did you mean {' or '.join(near)}?"] if near else []
-    raise SourceError(f"{name[:100]}: no such package is installed in the root", hints=[*hints, f"{install} {name[:100]}"])
+    shown = name[:100]
+    raise SourceError(f"{shown}: no such package is installed in the root", hints=[*hints, f"{install} {shown}"])

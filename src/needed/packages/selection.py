@@ -59,8 +59,8 @@ class Selection:
 
     @property
     def size(self) -> int:
-        """The bytes of the files selected."""
-        return sum(item.entry.size for item in self.selected)
+        """The bytes of the files selected, of several names of one file once."""
+        return sum({item.entry.identity: item.entry.size for item in self.selected}.values())
 
 
 def select_files(packages: Packages, name: str) -> Selection:
@@ -130,6 +130,7 @@ class _Taking:
 
     def settle_links(self) -> None:
         """What the links that were taken lead to comes along, and links that lead nowhere do not."""
+        parents = {path.rpartition("/")[0] for path in self.selected}
         for path, item in list(self.selected.items()):
             if item.entry.kind != "symlink":
                 continue
@@ -141,7 +142,8 @@ class _Taking:
                 self._drop(path, TO_LEFT_OUT)
                 continue
             self._take_links(found.links, item.package, "link target")
-            self.selected.setdefault(found.path, Selected(found.path, found.entry, item.package, "link target"))
+            if found.path not in parents:
+                self.selected.setdefault(found.path, Selected(found.path, found.entry, item.package, "link target"))
 
     def _take_links(self, links: tuple[RootPath, ...], package: str, why: str) -> None:
         for link in links:

@@ -1,12 +1,14 @@
 """The folders that a service expects to find empty, its own, with their owners and modes: /var/lib/nginx, /run/sshd.
 
 Of four kinds: what its list names under /var and what scripts made right below; what its tmpfiles.d(5) asks for
-(`d`, `D`); what its systemd.exec(5) units ask for (RuntimeDirectory= and its like); and /var/lib/NAME and the like where
-the root has them, for these are made by maintainer scripts and stand in no list. Nothing in them is taken: data is no
-part of a package. A folder of the root has its owner and mode there; another those that are asked for.
+(`d`, `D`); what its systemd.exec(5) units ask for (RuntimeDirectory= and its like); and /var/lib/NAME and the like
+where the root has them, for these are made by maintainer scripts and stand in no list. Nothing in them is taken: data
+is no part of a package. A folder of the root has its owner and mode there; another those that are asked for.
 """
 
 from __future__ import annotations
+
+from itertools import islice
 
 from needed.packages.text import read_text
 from needed.root import Entry, RootPath, join
@@ -21,9 +23,12 @@ if TYPE_CHECKING:
 MAX_SMALL = 256 << 10  # bytes, of a unit, of a configuration of tmpfiles
 MAX_ACCOUNTS = 4 << 20
 MAX_FOLDERS = 256  # that are looked at in one
+MAX_ASKED = 1000
+MAX_FILES = 300  # of systemd's configuration, that are read of one package
 PLACES = ("/var/lib", "/var/log", "/var/cache", "/var/spool", "/run")
 _UNIT_FOLDERS = {"RuntimeDirectory": "/run", "StateDirectory": "/var/lib", "CacheDirectory": "/var/cache",
                  "LogsDirectory": "/var/log"}  # fmt: skip
+_SHARED = ("", "apt", "dpkg", "lock", "misc", "systemd")  # the system's, not a service's
 _SUFFIXES = ("-server", "-common", "-core", "-daemon", "-base")
 
 
@@ -31,23 +36,31 @@ def state_folders(packages: Packages, package: Package, kept: dict[RootPath, Ent
     """The folders of `package` besides those in `kept`, by canonical path. Raises ReadError."""
     walker = packages.walker
     found: dict[RootPath, Entry] = {}
-    asked = [*_asked(packages, package), *((path, 0o755, "", "") for path in _conventional(package))]
     accounts: dict[str, dict[str, int]] = {}
-    for number, (path, mode, user, group) in enumerate(asked):
-        directory, _, name = path.rpartition("/")
-        above = walker.find(directory or "/")
-        place = join(above.path, name) if above else RootPath(path)
-        entry = walker.entry(place) if above else None
-        if entry is None and number < len(asked) - len(_conventional(package)):
-            accounts = accounts or {name: _numbers(walker, f"/etc/{name}") for name in ("passwd", "group")}
-            owner = (accounts["passwd"].get(user, 0), accounts["group"].get(group or user, 0))
-            found[place] = Entry("directory", mode, owner=owner)
-        elif entry is not None and entry.kind == "directory":
+    for path, mode, user, group in islice(_asked(packages, package), MAX_ASKED):
+        accounts = accounts or {name: _numbers(walker, f"/etc/{name}") for name in ("passwd", "group")}
+        owner = (accounts["passwd"].get(user, 0), accounts["group"].get(group or user, 0))
+        place, entry = _there(walker, path)
+        if entry is None or entry.kind == "directory":
+            found[place] = entry or Entry("directory", mode, owner=owner)
+    for path in _conventional(package):
+        place, entry = _there(walker, path)
+        if entry is not None and entry.kind == "directory":
             found[place] = entry
     for path, entry in (*kept.items(), *found.items()):
         if entry.kind == "directory" and path.startswith("/var/") and path.count("/") > 2:
             found |= _below(packages, path)
     return {path: entry for path, entry in found.items() if path not in kept}
+
+
+def _there(walker: Walker, path: str) -> tuple[RootPath, Entry | None]:
+    """`path` without links in its parents, and what stands there itself."""
+    directory, _, name = path.rpartition("/")
+    above = walker.find(directory or "/")
+    if above is None or above.entry.kind != "directory":
+        return RootPath(path), None
+    place = join(above.path, name)
+    return place, walker.entry(place)
 
 
 def _below(packages: Packages, path: RootPath) -> dict[RootPath, Entry]:
@@ -68,17 +81,21 @@ def _conventional(package: Package) -> list[str]:
         plain = name.rstrip("0123456789.").rstrip("-")
         for suffix in _SUFFIXES:
             plain = plain.removesuffix(suffix)
-        names |= dict.fromkeys(one for one in (name, plain) if one not in ("", "dpkg", "apt", "misc", "lock", "systemd"))
+        names |= dict.fromkeys(one for one in (name, plain) if one not in _SHARED)
     return [f"{place}/{name}" for name in names for place in PLACES]
 
 
 def _asked(packages: Packages, package: Package) -> Iterator[tuple[str, int, str, str]]:
     """(path, mode, user, group) of each folder that the package's configuration of systemd asks for."""
+    read = 0
     for path in packages.files(package):
         place = path.removeprefix("/usr")
-        if place.startswith("/lib/tmpfiles.d/") and place.endswith(".conf"):
+        if not place.startswith(("/lib/tmpfiles.d/", "/lib/systemd/system/")) or read == MAX_FILES:
+            continue
+        read += 1
+        if place.endswith(".conf"):
             yield from _of_tmpfiles(read_text(packages.walker, path, MAX_SMALL) or "")
-        elif place.startswith("/lib/systemd/system/") and place.endswith(".service"):
+        elif place.endswith(".service"):
             yield from _of_unit(read_text(packages.walker, path, MAX_SMALL) or "")
 
 

@@ -6,12 +6,13 @@ The files are a stranger's: each reader says how much it takes, and more is a Re
 from __future__ import annotations
 
 from needed.errors import ReadError
+from needed.root import RootPath
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from needed.root import RootPath, Walker
+    from needed.root import Walker
 
 MAX_DATABASE = 32 << 20  # bytes; ten times what a desktop has
 MAX_PARAGRAPH = 1 << 20  # the longest of Debian 12 has 60,000
@@ -55,7 +56,7 @@ def paragraphs(text: str, path: str, limit: int = MAX_PARAGRAPH) -> Iterator[str
         at = end + 2
 
 
-def parse_fields(paragraph: str, wanted: frozenset[str]) -> dict[str, str]:
+def parse_fields(paragraph: str, wanted: set[str]) -> dict[str, str]:
     """The fields of deb822(5) in `wanted`, by their names in lower case; of two with one name the first. The lines that
     continue a field keep their line feeds, without the space that begins them."""
     found: dict[str, str] = {}
@@ -94,5 +95,5 @@ def check_path(name: str, path: str) -> RootPath:
     # The quick look first: no ordinary path has "/." with something odd behind it.
     odd = "//" in plain or "/." in f"/{plain}/"
     if name[:1] != "/" or "\0" in name or (odd and {"", ".", ".."} & {*plain.split("/")}) or len(name) > 4095:
-        raise ReadError(f"{path}: names {ascii(name[:60])}, which is no path that a package has")
-    return f"/{plain}"  # type: ignore[return-value]
+        raise ReadError(f"{path}: names {name[:60]!a}, which is no path that a package has")
+    return RootPath(f"/{plain}")
