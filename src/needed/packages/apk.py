@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from needed.root import Root, Walker
 
 PLACES = ("/lib/apk/db/installed", "/usr/lib/apk/db/installed")  # the latter from apk-tools 3 on
-MAX_INDEX_FILES = 1_000_000
+MAX_INDEXED = 400_000  # files and folders of all packages
 # What every Alpine system has; apk itself knows no such class.
 BASE = {
     "alpine-baselayout", "alpine-baselayout-data", "alpine-keys", "alpine-release", "apk-tools", "busybox",
@@ -84,17 +84,19 @@ class Apk:
     def _index(self) -> dict[str, Package]:
         """By canonical path: files only, since a directory is listed by each package that has something in it."""
         found: dict[str, Package] = {}
+        folders = 0
         for package in self._files:
             folder, below = "", ""
             for line in self._files[package].split("\n"):
+                if len(found) + folders > MAX_INDEXED:
+                    raise ReadError(f"{self._path}: names more than {MAX_INDEXED} files and folders")
                 if line.startswith("F:"):
+                    folders += 1
                     folder = f"/{line[2:]}" if line[2:] else "/"
                     above = self.walker.find(check_path(folder, self._path) if line[2:] else "/")
                     below = above.path if above else folder
                 elif line.startswith("R:"):
                     found.setdefault(join(below or "/", line[2:]), package)
-            if len(found) > MAX_INDEX_FILES:
-                raise ReadError(f"{self._path}: names more than {MAX_INDEX_FILES} files")
         return found
 
 

@@ -46,7 +46,7 @@ for _category, _folders in {
     "desktop": "/usr/share/applications /usr/share/icons /usr/share/pixmaps /usr/share/metainfo /usr/share/appdata "
     "/usr/share/menu /usr/share/mime-info /usr/lib/mime /usr/share/app-install /usr/share/mimelnk",
     DEVELOPMENT: "/usr/include /usr/share/pkgconfig /usr/share/aclocal /usr/lib/cmake /usr/share/cmake /usr/lib/debug "
-    "/usr/share/gir-1.0 /usr/src /usr/lib/pkgconfig",
+    "/usr/share/gir-1.0 /usr/share/gdb /usr/src /usr/lib/pkgconfig",
 }.items():
     _FOLDERS |= dict.fromkeys(_folders.split(), _category)
 # Below these, whatever the folder of the machine is called.
