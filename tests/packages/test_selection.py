@@ -94,7 +94,7 @@ def test_a_link_by_which_a_script_switched_a_file_on_is_taken() -> None:
     }  # fmt: skip
     taken = selected([paragraph("x")], tree, {"x": "/etc/x /etc/x/available/default /etc/x/enabled"}, "x")
     assert paths(taken) == {
-        "/etc/x/available/default": "file", "/etc/x/enabled": "file", "/etc/x/enabled/default": "enabled"
+        "/etc/x/available/default": "file", "/etc/x/enabled": "folder", "/etc/x/enabled/default": "enabled"
     }  # fmt: skip
 
 

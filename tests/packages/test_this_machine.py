@@ -96,6 +96,4 @@ def test_what_is_taken_of_a_real_package_is_there_and_is_its_own(packages: Packa
     for item in selection.selected:
         owner = packages.owner(item.path)
         assert os.path.lexists(item.path) or item.why == "state"
-        assert item.why != "file" or (owner is None and item.entry.kind == "directory") or (
-            owner is not None and owner.name in names
-        )  # fmt: skip
+        assert item.why != "file" or (owner is not None and owner.name in names), item

@@ -34,6 +34,7 @@ FIELDS = {
 # Whose files are there, whatever their scripts have still to do.
 PRESENT = ("installed", "triggers-awaited", "triggers-pending", "half-configured", "unpacked")
 MAX_SMALL = 1 << 20  # bytes, of diversions, of ucf's registry
+MAX_ALTERNATIVE_FILES = 10_000
 MAX_ALTERNATIVES = 4 << 20  # bytes, of all together
 MAX_INDEX = 64 << 20  # bytes of all lists together
 MAX_INDEX_FILES = 1_000_000
@@ -105,7 +106,7 @@ class Dpkg:
         if directory is None or directory.entry.kind != "directory":
             return
         left = MAX_ALTERNATIVES
-        for name in self.root.names(directory.path):
+        for name in self.root.names(directory.path)[:MAX_ALTERNATIVE_FILES]:
             path = join(directory.path, name)
             text = read_text(self.walker, path, left) or ""
             left -= len(text)

@@ -30,8 +30,8 @@ BROKEN, TO_LEFT_OUT = "broken links", "links to what is left out"
 @value
 class Selected:
     """A path to take, whose parents hold no link. `entry` is what stands there, owner and mode included; a directory is
-    taken empty, and need not be in the root. `why` is "file", "configuration", "state", "alternative", "enabled" or
-    "link target", `package` the name of the package that it is taken for."""
+    taken empty, and need not be in the root. `why` is "file", "configuration", "folder", "state", "alternative",
+    "enabled" or "link target", `package` the name of the package that it is taken for."""
 
     path: RootPath
     entry: Entry
@@ -95,8 +95,8 @@ class _Taking:
         configuration = {*package.conffiles, *self.packages.registered(package)}
         for path, entry in contents.kept.items():
             why = "configuration" if path in configuration else "file"
-            if entry.kind == "directory" and path.startswith(("/var/", "/run/")):
-                why = "state"
+            if entry.kind == "directory":
+                why = "state" if path.startswith(("/var/", "/run/")) else "folder"
             self.selected.setdefault(path, Selected(path, entry, package.name, why))
         for path, entry in state_folders(self.packages, package, contents.kept).items():
             self.selected.setdefault(path, Selected(path, entry, package.name, "state"))
