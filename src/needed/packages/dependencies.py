@@ -37,9 +37,9 @@ _MODULES = ("perl", "python", "raku")
 @value
 class Dependency:
     """What became of one dependency. `kind` is "companion", "data" or "stands for", which came along, or "absent",
-    "documentation", "installation", "essential", "library", "interpreter" or "programs" (or
-    modules, of other sources), which did not; `reason` is a
-    clause that completes "NAME …", `hint` the option that changes it, "" where nothing is to be decided."""
+    "documentation", "installation", "essential", "library", "interpreter" or "programs" (or modules, of other sources),
+    which did not; `reason` is a clause that completes "NAME …", `hint` the option that changes it, "" where nothing is
+    to be decided."""
 
     name: str
     needed_by: str
