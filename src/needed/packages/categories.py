@@ -43,6 +43,8 @@ for _category, _folders in {
     "/etc/NetworkManager /etc/ppp /usr/share/dbus-1/system-services /usr/share/dbus-1/services /etc/default "
     "/var/log/runit /usr/share/binfmts /etc/insserv /etc/update-motd.d "
     "/usr/share/initramfs-tools /usr/lib/sysctl.d /etc/sysctl.d",
+    "editor support": "/usr/share/vim/addons /usr/share/vim/registry /usr/share/vim/vimfiles "
+    "/usr/share/emacs/site-lisp /usr/share/nano",
     "desktop": "/usr/share/applications /usr/share/icons /usr/share/pixmaps /usr/share/metainfo /usr/share/appdata "
     "/usr/share/menu /usr/share/mime-info /usr/lib/mime /usr/share/app-install /usr/share/mimelnk",
     DEVELOPMENT: "/usr/include /usr/share/pkgconfig /usr/share/aclocal /usr/lib/cmake /usr/share/cmake /usr/lib/debug "

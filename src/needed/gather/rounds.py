@@ -10,8 +10,9 @@ from __future__ import annotations
 from needed.closure import Closure, Reason
 from needed.elf.golang import parse_go_program
 from needed.errors import NeededError, SourceError
+from needed.gather.packages import KIND, find_in_image, find_package, leading_program, select_package
 from needed.rules.finding import Evidence, Execute, Link, Load, Make, Settled, Take, Tell
-from needed.rules.table import TABLE
+from needed.rules.table import TABLE, Rule
 from needed.rules.view import View
 from needed.value import value
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from needed.loader import Resolver
     from needed.rules.choices import Choices
     from needed.rules.finding import Finding
-    from needed.rules.table import Rule
 
+PACKAGE = Rule(KIND)  # what was asked for by a package's name, told and counted as a rule's
 NOTHING: Mapping[str, str] = {}
 MAX_ROUNDS = 30
 # What belongs to glibc and musl: what these import of each other says nothing about what a program asks for.
@@ -59,7 +60,7 @@ class Applied:
 class Gathered:
     """`closure` with all that rules opened and executed; `placed` what else must ship. `requests` and `opens` are what
     led to the closure, so that another resolver can be asked the same. `settled`: of what path a rule knows all that it
-    opens, and which."""
+    opens, and which. `leading` are the programs that were named, or that lead the packages if only these were."""
 
     closure: Closure
     placed: tuple[Take | Make | Link, ...] = ()
@@ -67,6 +68,7 @@ class Gathered:
     requests: tuple[tuple[str, Reason], ...] = ()
     opens: tuple[Load, ...] = ()
     settled: Mapping[str, str] = NOTHING
+    leading: tuple[str, ...] = ()
 
 
 def gather(resolver: Resolver, programs: Iterable[str], choices: Choices) -> Gathered:
@@ -90,8 +92,10 @@ class _Gathering:
     def __init__(self, resolver: Resolver, programs: tuple[str, ...], choices: Choices) -> None:
         self.resolver, self.choices = resolver, choices
         commands = (name for name in choices.along if not is_library(name))
-        self.requests: dict[str, Reason] = dict.fromkeys((*programs, *commands), Reason("requested"))
-        self.programs = programs
+        self.packages = {name: select_package(resolver.walker, name) for name in choices.packages}
+        leaders = (leading_program(name, selection) for name, selection in self.packages.items())
+        self.leading = programs or tuple(filter(None, leaders))
+        self.requests: dict[str, Reason] = dict.fromkeys((*self.leading, *commands), Reason("requested"))
         self.opens: dict[Load, Opened | None] = {}
         self.placed: dict[Take | Make | Link, None] = {}
         self.evidence: dict[str, dict[Evidence, None]] = {}
@@ -110,6 +114,11 @@ class _Gathering:
     def run(self) -> Gathered:
         for name in filter(is_library, self.choices.along):
             self.take_along(name)
+        for name, selection in self.packages.items():
+            self.take_in([(PACKAGE, list(find_package(self.view, name, selection)))])
+            self.evidence.setdefault(PACKAGE.name, {})[Evidence(name)] = None
+        if self.choices.whole:
+            self.take_in([(PACKAGE, list(find_in_image(self.view, self.choices.whole)))])
         for _ in range(MAX_ROUNDS):
             called = self.new_evidence()
             found = [(rule, list(self.ask(rule, evidence))) for rule, evidence in called if not rule.last]
@@ -120,7 +129,7 @@ class _Gathering:
                 self.take_in([(rule, list(self.ask(rule, tuple(evidence))))])
         applied = (
             Applied(rule.name, tuple(self.evidence[rule.name]), tuple(self.told.get(rule.name, ())))
-            for rule in self.rules
+            for rule in (PACKAGE, *self.rules)
             if rule.name in self.evidence
         )
         return Gathered(
@@ -130,6 +139,7 @@ class _Gathering:
             tuple(self.requests.items()),
             tuple(load for load, opened in self.opens.items() if opened is not None),
             self.settled,
+            self.leading,
         )
 
     def opens_something(self, by: str, name: str) -> bool:
