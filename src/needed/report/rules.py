@@ -127,13 +127,13 @@ def render_completeness(found: Iterable[Completeness], requested: Iterable[str])
                 rules = ", ".join(dict.fromkeys(opening.rule for opening in item.openings))
                 yield f"closure {item.program}: complete, as far as these rules go: {rules}"
             case "open":
-                yield f"closure {item.program}: left open by {_left_open(item)}"
+                yield f"closure {item.program}: left open by {left_open(item)}"
                 yield "        --with NAME takes along what it loads"
             case "unknown":
                 yield f"closure {item.program}: static, and its headers do not say what it opens"
 
 
-def _left_open(item: Completeness) -> str:
+def left_open(item: Completeness) -> str:
     """The objects whose imports no rule accounts for, at most three."""
     asking: dict[str, list[str]] = {}
     for opening in item.openings:
