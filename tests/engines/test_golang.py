@@ -91,8 +91,8 @@ def test_a_position_independent_program_is_no_different(build: Build, name: str)
     check(build(name, "-buildmode=pie", *STRIPPED), name)
 
 
-@pytest.mark.parametrize("goarch", ["386", "arm64", "ppc64", "s390x"])
-@pytest.mark.parametrize("name", ["nothing", "https"])
+@pytest.mark.parametrize("goarch", ["386", "ppc64", "s390x"])  # 32 bits, and both that have the other byte order
+@pytest.mark.parametrize("name", ["nothing", "zones"])
 def test_each_machine_says_the_same(build: Build, name: str, goarch: str) -> None:
     found = check(build(name, *STRIPPED, goarch=goarch), name)
     assert dict(found.build.settings)["GOARCH"] == goarch
