@@ -124,7 +124,7 @@ class Symbols:
 
     def binds_elsewhere(self, index: int) -> bool:
         """Whether a reference to the symbol is looked up at all: not if it is local, hidden or internal."""
-        return self.infos[index] >> 4 != STB_LOCAL and self.others[index] & 3 not in (STV_INTERNAL, STV_HIDDEN)
+        return _binds(self.infos[index], self.others[index])
 
     def defines(self, index: int, *, undefined: bool = False) -> bool:
         """Whether a lookup may end at the symbol (check_match, without name and version); with `undefined` also at one
@@ -190,8 +190,11 @@ def undefined_imports(source: ByteSource, elf: ElfFile) -> tuple[Import, ...]:
 
 
 def imported_names(source: ByteSource, elf: ElfFile) -> frozenset[str]:
-    """The names of the symbols that the file wants from others. Raises ElfError."""
-    return frozenset(symbol.name for symbol in undefined_imports(source, elf))
+    """The names alone of `undefined_imports`, for every file of a build: a tenth of the time and less.
+
+    Raises ElfError.
+    """
+    return _Reader(source, elf).imported_names()
 
 
 def exports(source: ByteSource, elf: ElfFile) -> tuple[Export, ...]:
@@ -205,6 +208,11 @@ def exports(source: ByteSource, elf: ElfFile) -> tuple[Export, ...]:
             default = table.versyms is None or not table.versyms[index] & 0x8000
             found.append(Export(_text(name), version.name if version else None, default))
     return tuple(found)
+
+
+def _binds(info: int, other: int) -> bool:
+    """Whether a symbol takes part in a lookup at all, by `st_info` and `st_other`; a local or hidden one does not."""
+    return info >> 4 != STB_LOCAL and other & 3 not in (STV_INTERNAL, STV_HIDDEN)
 
 
 def _binds_now(elf: ElfFile) -> bool:
@@ -226,20 +234,9 @@ class _Reader:
     def symbols(self) -> Symbols:
         strings = b""
         if DT_STRTAB in self.last:
-            size = self.last.get(DT_STRSZ, 0)
-            if not 0 <= size <= MAX_STRINGS:
-                raise ElfError(f"malformed: {size} bytes of dynamic strings, more than {MAX_STRINGS}")
-            strings = self.at(self.last[DT_STRTAB], size, "DT_STRTAB")
-        first, count, hashes = self.hashed()
-        # An empty hash table does not tell how many symbols there are; whoever needs one has a relocation for it.
-        if DT_SYMTAB not in self.last:
-            first, count, hashes = 0, 0, ()
-        elif count <= 1:
-            count = max(count, self.highest() + 1)
-        if count > MAX_SYMBOLS:
-            raise ElfError(f"malformed: {count} dynamic symbols, more than {MAX_SYMBOLS}")
-        entry = 24 if self.wide else 16
-        table = self.at(self.last[DT_SYMTAB], count * entry, "DT_SYMTAB") if count else b""
+            strings = self.at(self.last[DT_STRTAB], self.strings_size(), "DT_STRTAB")
+        first, count, hashes = self.counted()
+        table = self.symbol_table(count)
         words, halves = self.array("I", table), self.array("H", table)
         if self.wide:
             quads = self.array("Q", table)
@@ -250,6 +247,62 @@ class _Reader:
         if DT_VERSYM in self.last and versions is not None:
             versyms = self.array("H", self.at(self.last[DT_VERSYM], count * 2, "DT_VERSYM"))
         return Symbols(count, min(first, count), hashes, *columns, strings, versyms, versions or {})
+
+    def counted(self) -> tuple[int, int, Sequence[int]]:
+        """What `hashed` gives, with a number of symbols that is theirs also where the hash table is empty."""
+        first, count, hashes = self.hashed()
+        # An empty hash table does not tell how many symbols there are; whoever needs one has a relocation for it.
+        if DT_SYMTAB not in self.last:
+            first, count, hashes = 0, 0, ()
+        elif count <= 1:
+            count = max(count, self.highest() + 1)
+        if count > MAX_SYMBOLS:
+            raise ElfError(f"malformed: {count} dynamic symbols, more than {MAX_SYMBOLS}")
+        return first, count, hashes
+
+    def symbol_table(self, count: int) -> bytes:
+        return self.at(self.last[DT_SYMTAB], count * (24 if self.wide else 16), "DT_SYMTAB") if count else b""
+
+    def imported_names(self) -> frozenset[str]:
+        _, count, _ = self.counted()
+        table = self.symbol_table(count)
+        entry, info, section = (24, 4, 3) if self.wide else (16, 12, 7)
+        sections, words = self.array("H", table)[section :: entry // 2], self.array("I", table)
+        wanted, index = [], -1
+        for _ in range(sections.count(SHN_UNDEF)):  # both search hundreds of times as quickly as a loop looks
+            index = sections.index(SHN_UNDEF, index + 1)
+            at = entry * index + info
+            if table[at] & 15 != STT_REGISTER and _binds(table[at], table[at + 1]):
+                wanted.append(words[entry // 4 * index])
+        # Decoded all at once; no name has a NUL.
+        return frozenset(_text(b"\0".join(self.strings_at(wanted))).split("\0")) - {""}
+
+    def strings_size(self) -> int:
+        size = self.last.get(DT_STRSZ, 0)
+        if not 0 <= size <= MAX_STRINGS:
+            raise ElfError(f"malformed: {size} bytes of dynamic strings, more than {MAX_STRINGS}")
+        return size
+
+    def strings_at(self, offsets: Sequence[int]) -> list[bytes]:
+        """The strings at `offsets`, each once: near each other, in a table that may have megabytes."""
+        size = self.strings_size()
+        limit = left = 4 * size + MAX_REPEATED  # as in `_names`
+        found = []
+        run, run_at = b"", 0
+        for offset in sorted({*offsets}):
+            start = offset - run_at
+            end = run.find(b"\0", start) if start < len(run) else -1
+            for length in (4096, MAX_NAME):
+                if end < 0 and offset < size and DT_STRTAB in self.last:
+                    run = self.some(self.last[DT_STRTAB] + offset, min(length, size - offset), "DT_STRTAB")
+                    run_at, start, end = offset, 0, run.find(b"\0")
+            if end < 0:
+                raise ElfError(f"malformed: string offset {offset} outside of DT_STRTAB, or without an end")
+            left -= end - start
+            if left < 0:
+                raise ElfError(f"malformed: more than {limit} bytes of symbol names")
+            found.append(run[start:end])
+        return found
 
     def hashed(self) -> tuple[int, int, Sequence[int]]:
         """The first index that the hash table leads to, the number of symbols, and the words of GNU_HASH's chains.

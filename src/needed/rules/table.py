@@ -9,10 +9,6 @@ from __future__ import annotations
 
 from needed.value import value
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 @value
 class Rule:
@@ -66,6 +62,8 @@ TEMPORARY = ("mkstemp", "mkstemp64", "mkostemp", "mkostemp64", "mkstemps", "mkst
 TEMPORARY_BY_NAME = ("sshd", "postgres", "redis-server", "python3*", "perl*", "java", "ruby*", "vi", "vim*", "less")
 UNWINDERS = ("pthread_cancel", "pthread_exit", "thrd_exit", "backtrace")
 
+OPENERS = ("dlopen", "dlmopen")
+
 TABLE = (
     Rule("name-service", imports=HOSTS, abilities=("resolver",)),
     Rule("services", imports=SERVICES),
@@ -73,6 +71,10 @@ TABLE = (
     Rule("unwinder", imports=UNWINDERS),
     Rule("locale", imports=LOCALES),
     Rule("zones", imports=ZONES, abilities=("zones",)),
+    Rule("selinux", libraries=("libselinux.so",), covers=("libselinux.so",)),
+    Rule("bash", programs=("bash",), covers=("bash",)),
+    Rule("dlopen", imports=OPENERS),
+    Rule("go", abilities=("exec", "plugin", "resolver", "certificates", "zones", "users")),
     Rule("tmp", imports=TEMPORARY, programs=TEMPORARY_BY_NAME),
     Rule("git", programs=("git",)),
     Rule("nginx", programs=("nginx",)),
@@ -81,8 +83,3 @@ TABLE = (
     Rule("redis", programs=("redis-server", "redis-sentinel", "valkey-server", "valkey-sentinel", "keydb-server")),
 )
 NAMES = tuple(rule.name for rule in TABLE)
-
-
-def covering(name: str) -> Iterator[Rule]:
-    """The rules that account for what the object with this file name opens."""
-    return (rule for rule in TABLE if any(name.startswith(one) for one in rule.covers))
