@@ -1,9 +1,9 @@
 """Keeps a Redis: the folder for its data.
 
 Recognises: a program redis-server, redis-sentinel, valkey-server or keydb-server.
-Adds: an empty /var/lib/redis (valkey, keydb) that is the image's user's, and the image's user may write its snapshots
-    there with `--dir /var/lib/redis`; without a word about it, Redis writes where it was started. It needs no
-    configuration, and that of a distribution is for a service with users of its own and holds passwords: it stays out.
+Adds: an empty /var/lib/redis (valkey, keydb) that is the image's user's, for `--dir /var/lib/redis`; without a word
+    about it, data is kept where Redis starts. It needs no configuration, and that of a distribution is for a service
+    with users of its own and may hold passwords: it stays out. A module that it is told to load comes by --with.
 Costs: nothing.
 Source: https://redis.io/docs/latest/operate/oss_and_stack/management/config/; redis.conf, "dir".
 """

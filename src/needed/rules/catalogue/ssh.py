@@ -3,7 +3,8 @@
 Recognises: a program sshd, ssh, scp or sftp.
 Adds: for sshd its sshd_config, a shell for sessions, programs that it starts (sftp-server, sshd-session), /run for its
     pid file, and /run/sshd. For ssh its ssh_config and the known hosts of the whole machine; for scp and sftp, ssh.
-    Keys of a host are secrets and never taken: a key is mounted where sshd_config has it, or named with `-h FILE`.
+    Keys of a host are secrets and never taken: a key is mounted where sshd_config has it, or named with `-h FILE`. A
+    provider of PKCS#11 that ssh is told to open (`-I`) comes by --with.
 Costs: 336 kB for sshd, nearly all of it sftp-server and the shell; 2 kB for ssh.
 Choices: `--rule ssh=moduli` takes /etc/ssh/moduli too, 574 kB, without which group exchange has one group of each size.
 Source: sshd(8), FILES; sshd_config(5), ssh_config(5) (Include, Subsystem); moduli(5); openssh/sshd.c, pathnames.h.
