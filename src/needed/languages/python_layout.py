@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MAX_CONFIGURATION = 1 << 20  # bytes of a pyvenv.cfg or `.pth` that are read
 MAX_PTH_FILES = 1000
 MAX_SEARCH = 1000
+# Puts setuptools' copy in the place of `distutils`, for building: it would bring all of setuptools to every start.
+BUILD_ONLY = "distutils-precedence.pth"
 
 
 @value
@@ -232,6 +234,9 @@ def _read_pth_files(
         for name in [name for name in names if name.endswith(".pth") and not name.startswith(".")][:MAX_PTH_FILES]:
             path = join(site, name)
             text = read_text(walker, path, MAX_CONFIGURATION)
+            if name == BUILD_ONLY:
+                unknown.append(f"{path} is left out: only building packages with setuptools wants it")
+                continue
             if text is None:
                 unknown.append(f"{path} is too large or unreadable")
                 continue

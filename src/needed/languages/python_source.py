@@ -214,7 +214,7 @@ def _decide(test: ast.expr, version: tuple[int, int], is_main: bool, depth: int)
                 return decisive
             return not decisive if verdicts == {not decisive} and len(values) <= 20 else None
         case ast.Call(func=ast.Attribute(value=subject, attr="startswith"), args=[ast.Constant(value=str(prefix))]):
-            return "linux".startswith(prefix) if ast.unparse(subject) == "sys.platform" else None
+            return "linux".startswith(prefix) if _dotted(subject) == "sys.platform" else None
         case ast.Compare(left=ast.Name() | ast.Attribute() as left, ops=[operator], comparators=[right]):
             return _compare(_dotted(left), operator, right, version, is_main)
     return None
