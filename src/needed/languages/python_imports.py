@@ -18,6 +18,7 @@ from needed.languages.python_finder import ModuleFinder
 from needed.languages.python_library import (
     ALIASES,
     BEHIND_THE_BACK,
+    BUILDING,
     C_MODULES,
     CODECS,
     DEVELOPMENT,
@@ -268,19 +269,26 @@ class _Closure:
             content = file.read_at(0, MAX_SOURCE)
         finally:
             file.close()
-        needs = read_source(content, self.layout.version, is_main=is_main)
+        is_library = self._is_library(path)
+        if b"strptime" in content:  # `time` and `datetime` in C import it at the first call
+            self.add_module("_strptime", path, "is imported by strptime")
+        needs = read_source(content, self.layout.version, is_main=is_main, is_library=is_library)
         module = None if is_main else self.finder.find(name)
         is_package = bool(module.folders) if module is not None else path.endswith("/__init__.py")
         self._follow("" if is_main else name, is_package, path, needs)
 
     def _follow(self, name: str, is_package: bool, path: str, needs: SourceNeeds) -> None:  # noqa: FBT001
-        is_library = path.startswith(self.layout.stdlib + "/") and not path.startswith(self.layout.third_party)
+        is_library = self._is_library(path)
         if needs.problem:
             self._dynamic.setdefault(Dynamic(path, 0, needs.problem))
         for item in needs.imports:
             if is_library and item.instead_of and all(self._is_there(tried) for tried in item.instead_of):
                 continue  # the pure twin of a C module that is there
-            if not (is_library and item.module in SELDOM.get(name, ())):
+            if is_library and item.module.partition(".")[0].startswith(("test", "_test")):
+                continue  # `multiprocessing.util` cleans up after the library's own tests, for example
+            if item.optional and item.module.partition(".")[0] in BUILDING and name.partition(".")[0] not in BUILDING:
+                self._dynamic.setdefault(Dynamic(path, item.line, f"may import {item.module}, which is left out"))
+            elif not (is_library and item.module in SELDOM.get(name, ())):
                 self._import(item, name if is_package else name.rpartition(".")[0], path)
         for codec in needs.codecs:
             self.add_module(f"encodings.{self._codec_module(codec)}", path, f"is the codec {codec!r}")
@@ -305,6 +313,8 @@ class _Closure:
                 return
         reason = f"is imported in line {item.line}" if item.line else "is imported"
         found = self.add_module(module, path, reason)
+        if module.startswith("encodings") and not self._is_library(path):
+            self._add_all_codecs(path)
         if found is None:
             self._miss(module, path, item)
             return
@@ -316,6 +326,12 @@ class _Closure:
             if found.folders and name != "*":
                 self.add_module(f"{module}.{name}", path, reason)
 
+    def _add_all_codecs(self, path: str) -> None:
+        """For who goes through the table of codecs, as charset_normalizer does to guess."""
+        for name in self.finder.kinds(join(self.layout.stdlib, "encodings")):
+            if name.endswith(".py"):
+                self.add_module(f"encodings.{name[:-3]}", path, "is one of all codecs")
+
     def _all_of(self, module: Module) -> tuple[str, ...]:
         """The submodules that a package's star import may bring (`__all__`)."""
         kinds = self.finder.kinds(module.folders[0])
@@ -323,7 +339,7 @@ class _Closure:
 
     def _miss(self, module: str, path: str, item: Import) -> None:
         first = module.partition(".")[0]
-        if module in self._builtin or module in ALIASES or module in self._modules or not first:
+        if self._is_library(path) or module in self._builtin or module in ALIASES or module == "__main__":
             return
         above = module
         while "." in above:
@@ -331,10 +347,14 @@ class _Closure:
             there = self.finder.find(above)
             if (there is not None and not there.folders) or above in self._builtin:
                 return  # of a module that is no package: put into sys.modules by its own code
-        optional = item.optional or first in C_MODULES or path.startswith(self.layout.stdlib + "/")
+        # A package that was taken whole has adapters for what is not there: only the application's own imports count.
+        optional = item.optional or first in C_MODULES or path.startswith(self.layout.third_party)
         known = self.missing.get(module)
         if known is None or (known.optional and not optional):
             self.missing[module] = MissingModule(module, path, item.line, optional)
+
+    def _is_library(self, path: str) -> bool:
+        return path.startswith(self.layout.stdlib + "/") and not path.startswith(self.layout.third_party)
 
     def _is_there(self, name: str) -> bool:
         return name in self._builtin or self.finder.find(name) is not None

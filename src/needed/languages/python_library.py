@@ -56,7 +56,7 @@ BEHIND_THE_BACK: dict[str, tuple[str, ...]] = {
     "_functools": ("copyreg",),
     "_hashlib": ("_blake2", "_md5", "_sha1", "_sha256", "_sha512", "_sha2", "_sha3"),
     "_interpreters": ("pickle",),
-    "_io": ("io", "os", "locale"),
+    "_io": ("io", "os"),
     "_json": ("json.decoder", "json.encoder"),
     "_lsprof": ("cProfile",),
     "_pickle": ("copyreg", "_compat_pickle", "codecs", "functools"),
@@ -67,13 +67,12 @@ BEHIND_THE_BACK: dict[str, tuple[str, ...]] = {
     "array": ("copyreg", "collections.abc"),
     "posix": ("stat",),
     "pyexpat": ("xml.parsers.expat",),
-    "time": ("_strptime",),
-    "types": ("typing",),
     "encodings.idna": ("stringprep", "unicodedata"),
     # By names made up in Python.
     "concurrent.futures": ("concurrent.futures.process", "concurrent.futures.thread"),
     "curses": ("curses.has_key",),
     "dbm": ("dbm.gnu", "dbm.ndbm", "dbm.dumb", "dbm.sqlite3"),
+    "importlib.resources": ("importlib.readers",),
     "importlib.metadata": ("importlib.metadata._adapters",),
     "multiprocessing.context": ("multiprocessing.spawn", "multiprocessing.forkserver", "multiprocessing.popen_fork",
                                 "multiprocessing.popen_spawn_posix", "multiprocessing.popen_forkserver",
@@ -92,6 +91,9 @@ BEHIND_THE_BACK: dict[str, tuple[str, ...]] = {
 # Imports that only a person at the keyboard, a debugger or the module's own test reaches; each would bring far more
 # than its importer. `help()`, `breakpoint()` and the interactive prompt want them: said to the user, in the report.
 SELDOM: dict[str, frozenset[str]] = {
+    # Methods that only importlib.metadata and importlib.resources call.
+    "importlib._bootstrap_external": frozenset({"importlib.metadata", "importlib.readers"}),
+    "zipimport": frozenset({"importlib.readers"}),
     "_sitebuiltins": frozenset({"pydoc"}),
     "site": frozenset({"readline", "rlcompleter", "_pyrepl", "sysconfig", "atexit"}),
     "difflib": frozenset({"doctest"}),
@@ -99,11 +101,16 @@ SELDOM: dict[str, frozenset[str]] = {
     "statistics": frozenset({"doctest"}),
     "xmlrpc.server": frozenset({"pydoc"}),
     "pickle": frozenset({"doctest", "pprint", "argparse"}),
+    "pydoc": frozenset({"pydoc_data.topics", "http.server", "email.message", "webbrowser", "tkinter"}),
     "pickletools": frozenset({"doctest", "argparse"}),
     "warnings": frozenset({"tracemalloc"}),
     "asyncio": frozenset({"asyncio.tools", "asyncio.__main__"}),
     "pkgutil": frozenset({"inspect"}),
+    "tokenize": frozenset({"argparse"}),
 }
+
+# Tools for building, in every older virtual environment: followed only where they are imported without a way around.
+BUILDING = frozenset({"pip", "setuptools", "pkg_resources", "wheel", "_distutils_hack"})
 
 # Folders and files of the standard library that no program wants at run time (mode "all" leaves them out): tests, the
 # editor and the demonstration of turtle, wheels for making environments, the static library and headers' settings.
