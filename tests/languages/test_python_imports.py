@@ -144,7 +144,7 @@ def test_what_is_missing_says_whether_the_program_may_do_without() -> None:
 
 
 def test_what_only_a_run_can_tell_is_told_with_its_line() -> None:
-    text = "import importlib, ctypes\nimportlib.import_module(name)\nctypes.CDLL('libfoo.so.1')\nentry_points(group='x')"
+    text = "import importlib\nimportlib.import_module(name)\nctypes.CDLL('libfoo.so.1')\nentry_points(group='x')"
     told = [(item.line, item.text) for item in modules_of(text).dynamic if item.path == "/app/main.py"]
     assert sorted(told) == [
         (2, "imports a module whose name is computed"),
@@ -199,8 +199,10 @@ def test_a_source_that_is_too_large_ships_and_is_told() -> None:
 PROGRAMS = {
     "json": "import json; json.loads(json.dumps([1]))",
     "tls": "import ssl, socket; ssl.create_default_context(); socket.getaddrinfo('127.0.0.1', 80)",
-    "xml": "import xml.sax, xml.dom.minidom as d; d.parseString('<a/>'); xml.sax.parseString(b'<a/>', xml.sax.ContentHandler())",
-    "time": "import datetime, zoneinfo, decimal, pickle; datetime.datetime.strptime('1', '%d'); pickle.dumps(decimal.Decimal(1))",
+    "xml": "import xml.sax, xml.dom.minidom as d; d.parseString('<a/>')\n"
+    "xml.sax.parseString(b'<a/>', xml.sax.ContentHandler())",
+    "time": "import datetime, zoneinfo, decimal, pickle; datetime.datetime.strptime('1', '%d')\n"
+    "pickle.dumps(decimal.Decimal(1))",
     "asyncio": "import asyncio; asyncio.run(asyncio.to_thread(int))",
     "logging": "import logging.config as c; c.dictConfig({'version': 1, 'handlers': {'h': {'class':\n"
     " 'logging.handlers.MemoryHandler', 'capacity': 1}}, 'root': {'handlers': ['h']}})",

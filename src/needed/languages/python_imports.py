@@ -139,7 +139,7 @@ def find_modules(
 
 
 def _locate(walker: Walker, path: str) -> tuple[str, RootPath | None]:
-    """(the name that is opened, the canonical path): Python puts the folder of a script behind its links on sys.path."""
+    """(the name that is opened, the canonical path, whose folder Python puts on sys.path)."""
     for name in (path, join(path, "__main__.py")):
         found = walker.find(name)
         if found is not None and found.entry.kind == "file":
@@ -176,7 +176,8 @@ class _Closure:
             self.add_module(f"encodings.{name}", "", "is a codec that is used without being named")
         self._add_file(join(self.layout.stdlib, "os.py"), "source", "", "marks the standard library (getpath.py)")
         for path, code in self.layout.startup_code:
-            self._follow("", False, path, read_source(code.strip().encode("utf-8", "replace"), self.layout.version))
+            needs = read_source(code.strip().encode("utf-8", "replace"), self.layout.version)
+            self._follow("", path, needs, is_package=False)
         for text in self.layout.unknown:
             self._dynamic.setdefault(Dynamic(self.layout.interpreter, 0, text))
 
@@ -224,7 +225,7 @@ class _Closure:
         if module.path is not None:
             self.add_source(name, module.path, needed_by, reason)
             if module.search in self.layout.third_party or module.search in self.before:
-                self._take_package(name, needed_by, reason)
+                self._take_package(name)
             elif module.folders:
                 self._add_data_beside(module.folders[0], str(module.path))
         return module
@@ -275,9 +276,9 @@ class _Closure:
         needs = read_source(content, self.layout.version, is_main=is_main, is_library=is_library)
         module = None if is_main else self.finder.find(name)
         is_package = bool(module.folders) if module is not None else path.endswith("/__init__.py")
-        self._follow("" if is_main else name, is_package, path, needs)
+        self._follow("" if is_main else name, path, needs, is_package=is_package)
 
-    def _follow(self, name: str, is_package: bool, path: str, needs: SourceNeeds) -> None:  # noqa: FBT001
+    def _follow(self, name: str, path: str, needs: SourceNeeds, *, is_package: bool) -> None:
         is_library = self._is_library(path)
         if needs.problem:
             self._dynamic.setdefault(Dynamic(path, 0, needs.problem))
@@ -391,14 +392,19 @@ class _Closure:
                 continue
             if found.entry.kind == "file":
                 self._add_file(join(folder, name), "data", path, f"is named in the string {text!r}")
-            elif name not in ("", ".") and self.finder.find(name) is None or name in ("templates", "static"):
+            elif name not in ("", ".") and not self._is_package(name):
                 for count, inside in enumerate(self.finder.files_under(join(folder, name), TESTS)):
                     if count >= MAX_BESIDE:
                         self._dynamic.setdefault(Dynamic(path, 0, f"names {name}, which holds too many files"))
                         break
                     self._add_file(inside, "data", path, f"is in the folder that the string {text!r} names")
 
-    def _take_package(self, name: str, needed_by: str, reason: str) -> None:
+    def _is_package(self, name: str) -> bool:
+        """Whether a folder beside the application is a package, which an import would ask for."""
+        module = self.finder.find(name)
+        return module is not None and module.path is not None
+
+    def _take_package(self, name: str) -> None:
         """All files of the outermost regular package that `name` is in, and the distributions that it requires."""
         parts = name.split(".")
         for length in range(1, len(parts) + 1):

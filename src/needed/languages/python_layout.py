@@ -31,8 +31,8 @@ class PythonLayout:
 
     `search` is sys.path without the script's own folder and the zip; of it, `third_party` are the folders of site.py.
     `links` are further interpreter names that lead to the real one (a virtual environment's `bin/python`).
-    `configuration` are files that the start itself reads (`pyvenv.cfg`, `.pth`); `startup_code` are the (file, code line)
-    of the `.pth` files, which site.py executes at every start. `unknown` are sentences.
+    `configuration` are files that the start itself reads (`pyvenv.cfg`, `.pth`); `startup_code` are the lines of code in
+    `.pth` files, each with its file, which site.py executes at every start. `unknown` are sentences.
     """
 
     interpreter: RootPath
@@ -222,7 +222,7 @@ def _site_folders(
 def _read_pth_files(
     walker: Walker, sites: list[RootPath]
 ) -> tuple[list[RootPath], list[RootPath], list[tuple[RootPath, str]], list[str]]:
-    """(folders to search, `.pth` files read, their code, what is not known), as `addsitedir` of site.py goes about it."""
+    """(folders to search, `.pth` files read, their code, what is not known), as `addsitedir` of site.py does."""
     folders: dict[RootPath, None] = {}
     read: list[RootPath] = []
     code: list[tuple[RootPath, str]] = []

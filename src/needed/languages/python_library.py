@@ -120,17 +120,20 @@ DEVELOPMENT_PATHS = frozenset({"ensurepip/_bundled", "lib2to3/tests", "distutils
 NEEDS_TK = frozenset({"tkinter", "turtle.py", "idlelib", "turtledemo"})
 
 # The C modules of the standard library: without a file they are compiled into the interpreter, as far as it has them.
-C_MODULES = frozenset(
-    """
-    _abc _ast _asyncio _bisect _blake2 _bz2 _codecs _codecs_cn _codecs_hk _codecs_iso2022 _codecs_jp _codecs_kr
-    _codecs_tw _collections _contextvars _crypt _csv _ctypes _curses _curses_panel _datetime _dbm _decimal _elementtree
-    _functools _gdbm _hashlib _heapq _hmac _imp _interpchannels _interpqueues _interpreters _io _json _locale _lsprof
-    _lzma _md5 _multibytecodec _multiprocessing _opcode _operator _pickle _posixshmem _posixsubprocess _queue _random
-    _remote_debugging _scproxy _sha1 _sha2 _sha256 _sha3 _sha512 _signal _socket _sqlite3 _sre _ssl _stat _statistics
-    _string _struct _suggestions _symtable _sysconfig _thread _tkinter _tokenize _tracemalloc _types _typing _uuid
-    _warnings _weakref _winapi _xxinterpchannels _xxsubinterpreters _zoneinfo _zstd _frozen_importlib
-    _frozen_importlib_external array atexit audioop binascii builtins cmath errno faulthandler fcntl gc grp itertools
-    marshal math mmap msvcrt nis nt ossaudiodev posix pwd pyexpat readline resource select spwd sys syslog termios time
-    unicodedata winreg winsound xxlimited xxsubtype zlib _overlapped _msi _wmi
-    """.split()
-)
+C_MODULES = frozenset({
+    "_abc", "_ast", "_asyncio", "_bisect", "_blake2", "_bz2", "_codecs", "_codecs_cn", "_codecs_hk",
+    "_codecs_iso2022", "_codecs_jp", "_codecs_kr", "_codecs_tw", "_collections", "_contextvars", "_crypt",
+    "_csv", "_ctypes", "_curses", "_curses_panel", "_datetime", "_dbm", "_decimal", "_elementtree",
+    "_functools", "_gdbm", "_hashlib", "_heapq", "_hmac", "_imp", "_interpchannels", "_interpqueues",
+    "_interpreters", "_io", "_json", "_locale", "_lsprof", "_lzma", "_md5", "_multibytecodec",
+    "_multiprocessing", "_opcode", "_operator", "_pickle", "_posixshmem", "_posixsubprocess", "_queue",
+    "_random", "_remote_debugging", "_scproxy", "_sha1", "_sha2", "_sha256", "_sha3", "_sha512", "_signal",
+    "_socket", "_sqlite3", "_sre", "_ssl", "_stat", "_statistics", "_string", "_struct", "_suggestions",
+    "_symtable", "_sysconfig", "_thread", "_tkinter", "_tokenize", "_tracemalloc", "_types", "_typing",
+    "_uuid", "_warnings", "_weakref", "_winapi", "_xxinterpchannels", "_xxsubinterpreters", "_zoneinfo",
+    "_zstd", "_frozen_importlib", "_frozen_importlib_external", "array", "atexit", "audioop", "binascii",
+    "builtins", "cmath", "errno", "faulthandler", "fcntl", "gc", "grp", "itertools", "marshal", "math",
+    "mmap", "msvcrt", "nis", "nt", "ossaudiodev", "posix", "pwd", "pyexpat", "readline", "resource", "select",
+    "spwd", "sys", "syslog", "termios", "time", "unicodedata", "winreg", "winsound", "xxlimited", "xxsubtype",
+    "zlib", "_overlapped", "_msi", "_wmi",
+})  # fmt: skip

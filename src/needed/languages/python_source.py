@@ -92,11 +92,11 @@ def _read_lines(content: bytes, problem: str) -> SourceNeeds:
     for match in _IMPORT_LINE.finditer(content.replace(b"\\\n", b" ")):
         dots, module, names, plain = (part.decode("utf-8", "replace") if part else "" for part in match.groups())
         if plain:
-            imports += [Import(name, (), 0, 0, True) for name in _names(plain)]
+            imports += [Import(name, (), 0, 0, optional=True) for name in _names(plain)]
         else:
             # Names in brackets over several lines are not known: submodules among them are asked for with "*".
             inside = ("*",) if names.startswith("(") else tuple(_names(names))
-            imports.append(Import(module, inside, len(dots), 0, True))
+            imports.append(Import(module, inside, len(dots), 0, optional=True))
     return SourceNeeds(tuple(imports[:MAX_STRINGS]), (), _cookie(content), (), problem)
 
 
@@ -189,16 +189,21 @@ class _Reader:
             self._dynamic.setdefault((node.lineno, "looks through a folder for modules"))
         elif name == "find_library":
             self._dynamic.setdefault((node.lineno, f"looks for the shared library {text or 'of a computed name'}"))
-        elif name in ("CDLL", "LoadLibrary", "PyDLL") and first is not None:
-            if not (isinstance(first, ast.Constant) and first.value is None):
-                self._dynamic.setdefault((node.lineno, f"loads the shared library {text or 'of a computed name'}"))
+        elif (
+            name in ("CDLL", "LoadLibrary", "PyDLL")
+            and first is not None
+            and not (isinstance(first, ast.Constant) and first.value is None)
+        ):
+            self._dynamic.setdefault((node.lineno, f"loads the shared library {text or 'of a computed name'}"))
 
     def _read_import_call(self, node: ast.Call, name: str, text: str | None) -> None:
         if text is None:
             self._dynamic.setdefault((node.lineno, "imports a module whose name is computed"))
             return
         level = len(text) - len(text.lstrip("."))
-        self._imports.append(Import(text.lstrip("."), ("*",) if name == "__import__" else (), level, node.lineno, True))
+        self._imports.append(
+            Import(text.lstrip("."), ("*",) if name == "__import__" else (), level, node.lineno, optional=True)
+        )
 
     def _decide(self, test: ast.expr) -> bool | None:
         """Whether `test` holds where it will run, None if that is not known. Bounded: looks four levels deep."""
