@@ -31,7 +31,7 @@ class PythonLayout:
 
     `search` is sys.path without the script's own folder and the zip; of it, `third_party` are the folders of site.py.
     `links` are further interpreter names that lead to the real one (a virtual environment's `bin/python`).
-    `configuration` are files that the start itself reads (`pyvenv.cfg`, `.pth`); `startup_code` are the lines of code in
+    `configuration` are files that the start itself reads (`pyvenv.cfg`, `.pth`); `startup_code` the lines of code in
     `.pth` files, each with its file, which site.py executes at every start. `unknown` are sentences.
     """
 
