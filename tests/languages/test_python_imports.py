@@ -195,6 +195,12 @@ def test_a_source_that_is_too_large_ships_and_is_told() -> None:
     assert ("/app/big.py", "is too large to be read for imports") in [(item.path, item.text) for item in found.dynamic]
 
 
+def test_a_source_above_a_mebibyte_is_read_line_by_line_and_told() -> None:
+    needs = read_source(b"#" * (1 << 20) + b"\nimport ssl\n", (3, 11))
+    assert [item.module for item in needs.imports] == ["ssl"]
+    assert needs.problem == "is too large to be parsed, and was read line by line"
+
+
 # Programs that reach much of what is imported behind the back of the sources.
 PROGRAMS = {
     "json": "import json; json.loads(json.dumps([1]))",

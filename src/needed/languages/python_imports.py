@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from needed.root import Walker
 
 MAX_SOURCE = 4 << 20  # bytes of one source
-MAX_PARSED = 256 << 20  # bytes of all of them
+MAX_READ = 256 << 20  # bytes of all of them
 MAX_MODULES = 20_000
 MAX_INTERPRETER = 64 << 20  # bytes that are searched for the names of modules compiled in
 MAX_BESIDE = 10_000  # files beside an application's module that it names
@@ -162,7 +162,7 @@ class _Closure:
         self._whole: set[str] = set()
         # (module, its file, of a package: itself, is started)
         self._ahead: list[tuple[str, RootPath, bool]] = []
-        self._parsed = 0
+        self._size_read = 0
         self._builtin = _compiled_in(walker, layout)
         self._aliases: dict[str, str] | None = None
 
@@ -261,10 +261,10 @@ class _Closure:
         if found is None:
             return
         size = found.entry.size
-        if size > MAX_SOURCE or self._parsed + size > MAX_PARSED:
+        if size > MAX_SOURCE or self._size_read + size > MAX_READ:
             self._dynamic.setdefault(Dynamic(path, 0, "is too large to be read for imports"))
             return
-        self._parsed += size
+        self._size_read += size
         file = self.walker.root.open(found.path)
         try:
             content = file.read_at(0, MAX_SOURCE)

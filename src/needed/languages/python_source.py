@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+MAX_PARSED = 1 << 20  # bytes of a source that is parsed; a tree is a hundred times as large
 MAX_NODES = 2_000_000
 MAX_STRINGS = 5_000
 
@@ -60,6 +61,8 @@ def read_source(
     """
     import warnings
 
+    if len(content) > MAX_PARSED:
+        return _read_lines(content, "is too large to be parsed, and was read line by line")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an invalid escape in somebody's string is not our user's concern
