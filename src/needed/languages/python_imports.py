@@ -120,14 +120,16 @@ def find_modules(
     and modules ("http.server", "shop.main:app").
 
     `folders` are searched first (working directory, PYTHONPATH). `whole_library` takes all of the standard library but
-    what only development wants. Without `start` it is what the bare interpreter imports. Raises ReadError.
+    what only development wants, and all packages of a virtual environment but those for building; what is taken whole
+    is not read for imports. Without `start` it is what the bare interpreter imports. Raises ReadError.
     """
     started = [_locate(walker, name) if name.startswith("/") else (name, None) for name in start]
     beside = [RootPath(path.rpartition("/")[0] or "/") for _, path in started if path]
-    closure = _Closure(walker, layout, tuple(dict.fromkeys([*beside, *folders])))
-    closure.start()
+    closure = _Closure(walker, layout, tuple(dict.fromkeys([*beside, *folders])), whole=whole_library)
     if whole_library:
         closure.take_library()
+        closure.take_environment()
+    closure.start()
     for name, path in started:
         if path:
             closure.add_source(name, path, "", "is started", is_main=True)
@@ -150,8 +152,9 @@ def _locate(walker: Walker, path: str) -> tuple[str, RootPath | None]:
 class _Closure:
     """The modules reached so far, and those still to be read. `missing` by name."""
 
-    def __init__(self, walker: Walker, layout: PythonLayout, before: tuple[RootPath, ...]) -> None:
+    def __init__(self, walker: Walker, layout: PythonLayout, before: tuple[RootPath, ...], *, whole: bool) -> None:
         self.walker, self.layout, self.before = walker, layout, before
+        self.unread: tuple[str, ...] = (f"{layout.stdlib}/",) if whole else ()  # taken whole
         self.finder = ModuleFinder(walker, layout, before)
         self.distributions = Distributions(self.finder, layout.third_party)
         self.missing: dict[str, MissingModule] = {}
@@ -236,7 +239,7 @@ class _Closure:
         self._add_file(path, kind, needed_by, reason)
         if kind == "data":
             self._dynamic.setdefault(Dynamic(path, 0, "is compiled: what it imports is not read"))
-        elif kind == "source" and path not in self._read:
+        elif kind == "source" and path not in self._read and not self._is_unread(path):
             self._read.add(path)
             self._ahead.append((name, path, is_main))
 
@@ -255,6 +258,30 @@ class _Closure:
             if not inside.endswith(NOT_AT_RUN_TIME) and "xxlimited" not in inside:
                 kind = "extension" if _is_shared_object(path) else "source" if path.endswith(".py") else "data"
                 self._add_file(path, kind, "", "is part of the standard library")
+
+    def take_environment(self) -> None:
+        """Every package of a virtual environment, which was made for this program."""
+        if self.layout.prefix == self.layout.base_prefix:
+            return
+        for site in self.layout.third_party:
+            if not site.startswith(f"{self.layout.prefix}/"):
+                continue
+            self.unread += (f"{site}/",)
+            for name, kind in self.finder.kinds(site).items():
+                top = name.partition("-")[0].partition(".")[0]
+                if top in BUILDING or name in TESTS:
+                    continue
+                place = join(site, name)
+                for path in self.finder.files_under(place, TESTS) if kind == "directory" else (place,):
+                    if not path.endswith(NOT_AT_RUN_TIME):
+                        file_kind = "extension" if _is_shared_object(path) else "data"
+                        self._add_file(path, file_kind, "", "is installed in the virtual environment")
+
+    def _is_unread(self, path: str) -> bool:
+        """Whether the source is taken whole with others; folders of packages in the library's are not the library."""
+        if self.unread and self._is_library(path):
+            return True
+        return path.startswith(self.unread[1:])
 
     def _read_file(self, name: str, path: RootPath, *, is_main: bool) -> None:
         found = self.walker.find(path)
