@@ -53,8 +53,8 @@ def add(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "inspect",
         help="say what a program or library is and asks for",
-        description="Machine, linkage, C library, interpreter, needed libraries, search paths,\nlanguage, and whether its "
-        "closure is all that it can load.",
+        description="Machine, linkage, C library, interpreter, needed libraries, search paths,\n"
+        "language, and whether its closure is all that it can load.",
         epilog=_EXAMPLES,
         allow_abbrev=False,
     )
@@ -133,8 +133,9 @@ def _completeness(root: Root, path: RootPath, elf_file: ElfFile) -> Completeness
 def _text(item: Inspected, *, dynamic: bool, many: bool) -> str:
     if dynamic:
         return (f"\nFile: {printable(item.name)}\n" if many else "") + render_dynamic(item.elf_file)
-    found = item.completeness
-    closure = None if found is None else "complete, proven" if not found.openings else f"left open by {left_open(found)}"
+    found, closure = item.completeness, None
+    if found is not None:
+        closure = f"left open by {left_open(found)}" if found.openings else "complete, proven"
     return render_text(item.name, item.elf_file, item.provenance, item.entry, closure)
 
 

@@ -8,7 +8,6 @@ object per symbol: a C++ library has 50,000. Decides nothing about where a symbo
 from __future__ import annotations
 
 import sys
-from array import array
 from itertools import accumulate, count
 from operator import add
 from struct import Struct
@@ -22,6 +21,7 @@ from needed.value import value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Literal
 
     from needed.elf.model import ByteSource, ElfFile
 
@@ -40,6 +40,7 @@ DT_HASH, DT_STRTAB, DT_SYMTAB, DT_RELA, DT_RELASZ, DT_STRSZ, DT_REL, DT_RELSZ, D
 DT_GNU_HASH, DT_VERSYM, DT_RELACOUNT, DT_RELCOUNT = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFF9, 0x6FFFFFFA
 DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM = 0x6FFFFFFC, 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF
 DT_MIPS_LOCAL_GOTNO, DT_MIPS_SYMTABNO, DT_MIPS_GOTSYM, DT_PLTGOT = 0x7000000A, 0x70000011, 0x70000013, 3
+_SIZES = {"H": 2, "I": 4, "Q": 8}  # bytes
 DT_BIND_NOW, DT_FLAGS, DT_FLAGS_1 = 24, 30, 0x6FFFFFFB
 
 SHN_UNDEF, SHN_ABS, SHN_COMMON = 0, 0xFFF1, 0xFFF2
@@ -267,7 +268,7 @@ class _Reader:
         _, count, _ = self.counted()
         table = self.symbol_table(count)
         entry, info, section = (24, 4, 3) if self.wide else (16, 12, 7)
-        sections, words = self.array("H", table)[section :: entry // 2], self.array("I", table)
+        sections, words = [*self.array("H", table)[section :: entry // 2]], self.array("I", table)
         wanted, index = [], -1
         for _ in range(sections.count(SHN_UNDEF)):  # both search hundreds of times as quickly as a loop looks
             index = sections.index(SHN_UNDEF, index + 1)
@@ -322,7 +323,7 @@ class _Reader:
             return first, count, self.array("I", self.at(address, (count - first) * 4, "DT_GNU_HASH"))
         if (address := self.last.get(DT_HASH)) is not None:
             # Elf_Symndx has 64 bits on s390x alone of the machines here (sysdeps/s390/s390-64).
-            code = "Q" if self.machine.e_machine == EM_S390 and self.wide else "I"
+            code: Literal["I", "Q"] = "Q" if self.machine.e_machine == EM_S390 and self.wide else "I"
             size = 16 if code == "Q" else 8
             buckets, count = self.array(code, self.at(address, size, "DT_HASH"))
             return (1 if buckets else count), count, ()
@@ -494,11 +495,16 @@ class _Reader:
             pairs[index] = index, PLT if stub else ORDINARY
         return range(first, end), pairs
 
-    def array(self, code: str, piece: bytes) -> array[int]:
+    def array(self, code: Literal["H", "I", "Q"], piece: bytes) -> Sequence[int]:
+        """The numbers in `piece`, as many as are whole; a view of it where the byte order is ours."""
+        whole = memoryview(piece)[: len(piece) - len(piece) % _SIZES[code]]
+        if not self.swap:
+            return whole.cast(code)
+        from array import array  # brings `collections`, which a build need not import
+
         items = array(code)
-        items.frombytes(piece[: len(piece) - len(piece) % items.itemsize])
-        if self.swap:
-            items.byteswap()
+        items.frombytes(whole)
+        items.byteswap()
         return items
 
     def at(self, address: int, size: int, what: str) -> bytes:

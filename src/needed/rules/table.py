@@ -74,6 +74,7 @@ TABLE = (
     Rule("zones", imports=ZONES, abilities=("zones",)),
     Rule("selinux", libraries=("libselinux.so",), covers=("libselinux.so",)),
     Rule("bash", programs=("bash",), covers=("bash",)),
+    Rule("python", programs=("python*",), scripts=("python*",), covers=("python", "libpython")),
     Rule("dlopen", imports=OPENERS),
     Rule("go", abilities=("exec", "plugin", "resolver", "certificates", "zones", "users")),
     Rule("tmp", imports=TEMPORARY, programs=TEMPORARY_BY_NAME),
