@@ -46,6 +46,7 @@ JOBS = (
     Job(("curl",), ("curl", "ca-certificates"), Peers(19.34, "magicpak 19.1, 2/3", "magicpak 19.3, 3/3")),
     Job(("git",), ("git", "ca-certificates"), Peers(25.05, "magicpak 6.6, 4/6", "magicpak 25.2, 6/6")),
     Job(("nginx",), ("nginx",), Peers(9.80, "magicpak 9.8, 1/3", "mint 10.4, 3/3")),
+    Job(("/usr/bin/python3",), ("python3",), Peers(35.41, "mint 11.2, 1/5", "mint 24.4, 5/5")),
     Job(("redis-server",), ("redis-server",)),
     Job((f"{POSTGRES}/postgres", f"{POSTGRES}/initdb"), ("postgresql-15",)),
     Job(("sshd",), ("openssh-server",)),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from needed.rootfs import Symlink
 from needed.rules.choices import Choices
-from tests.rules.server_trees import of_rule, planned, program, told
+from tests.rules.server_trees import of_rule, planned, told
+from tests.rules.trees import program
 
 CORE = "/usr/lib/git-core"
 TREE: dict[str, bytes | str] = {

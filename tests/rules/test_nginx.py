@@ -8,7 +8,8 @@ from needed.rootfs import Directory
 from needed.rules.choices import Choices
 from needed.rules.nginx_configuration import absolute, parse, parse_arguments
 from tests.loader.synthetic import shared_object
-from tests.rules.server_trees import of_rule, planned, program, told
+from tests.rules.server_trees import of_rule, planned, told
+from tests.rules.trees import program
 
 ARGUMENTS = (
     b"configure arguments: --prefix=/usr/share/nginx --conf-path=/etc/nginx/nginx.conf --error-log-path=stderr "

@@ -8,7 +8,8 @@ from needed.rootfs import Directory
 from needed.rules.catalogue.postgres import parse_control
 from needed.rules.choices import Choices
 from tests.loader.synthetic import shared_object
-from tests.rules.server_trees import of_rule, planned, program, told
+from tests.rules.server_trees import of_rule, planned, told
+from tests.rules.trees import program
 
 BIN, SHARE, LIB = "/usr/lib/postgresql/15/bin", "/usr/share/postgresql/15", "/usr/lib/postgresql/15/lib"
 TRGM = b"comment = 'x'\n#module_pathname = '$no'\nmodule_pathname = '$libdir/pg_trgm'\nrequires = 'cube, plpgsql'\n"

@@ -6,7 +6,8 @@ import pytest
 
 from needed.rootfs import Directory
 from needed.rules.choices import Choices
-from tests.rules.server_trees import of_rule, planned, program, told
+from tests.rules.server_trees import of_rule, planned, told
+from tests.rules.trees import program
 
 
 @pytest.mark.parametrize("name", ["redis", "valkey", "keydb"])

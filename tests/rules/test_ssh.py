@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from needed.rootfs import Directory
 from needed.rules.choices import Choices
-from tests.rules.server_trees import of_rule, planned, program, told
+from tests.rules.server_trees import of_rule, planned, told
+from tests.rules.trees import program
 
 SFTP = "/usr/lib/openssh/sftp-server"
 SERVER: dict[str, bytes | str] = {

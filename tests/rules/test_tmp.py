@@ -6,13 +6,13 @@ import pytest
 
 from needed.rootfs import Directory
 from needed.rules.table import TEMPORARY
-from tests.loader.synthetic import shared_object
-from tests.rules.server_trees import planned, program
+from tests.rules.server_trees import planned
+from tests.rules.trees import LIBC, library, program
 
 
 @pytest.mark.parametrize("symbol", TEMPORARY)
 def test_what_imports_a_maker_of_temporary_files_gets_a_place_for_them(symbol: str) -> None:
-    found = planned({"/app": program(imports=(symbol,))}, "/app")
+    found = planned({"/app": program(symbol)}, "/app")
     assert found.rootfs.entries["/tmp"] == Directory(0o1777)
     assert str(found.rootfs.reasons["/tmp"][0]) == f"rule tmp: /app imports {symbol}"
 
@@ -23,11 +23,12 @@ def test_programs_that_write_there_by_name_get_it_too(path: str) -> None:
 
 
 def test_what_the_root_has_there_stays_there() -> None:
-    found = planned({"/app": program(imports=("mkstemp",)), "/tmp/secret": b"of somebody"}, "/app")
+    found = planned({"/app": program("mkstemp"), "/tmp/secret": b"of somebody"}, "/app")
     assert [path for path in found.rootfs.entries if path.startswith("/tmp")] == ["/tmp"]
 
 
 def test_that_the_c_library_itself_can_make_them_says_nothing() -> None:
-    tree: dict[str, bytes | str] = {"/app": program("libc.so.6"), "/usr/lib/libc.so.6": program(imports=("tmpfile",))}
-    assert "/tmp" not in planned(tree, "/app").rootfs.entries
-    assert "/tmp" not in planned({"/app": program("libx.so"), "/lib/libx.so": shared_object()}, "/app").rootfs.entries
+    libc = {LIBC: library("libc.so.6", "tmpfile", needed=())}
+    assert "/tmp" not in planned({"/app": program(), **libc}, "/app").rootfs.entries
+    other = {"/lib/libx.so": library("libx.so", "tmpfile")}
+    assert "/tmp" in planned({"/app": program(needed=("libx.so",)), **other}, "/app").rootfs.entries
