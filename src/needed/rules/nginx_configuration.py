@@ -6,6 +6,7 @@ they belong to. Follows ngx_conf_file.c (ngx_conf_read_token) and auto/options. 
 
 from __future__ import annotations
 
+from needed.rules.includes import Includes
 from needed.value import value
 
 TYPE_CHECKING = False
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 ARGUMENTS = b"configure arguments: "
 MAX_ARGUMENTS = 65_536  # bytes
 MAX_DIRECTIVES = 100_000
-MAX_FILES = 1_000
-WILD = "*?["
 
 
 @value
@@ -67,38 +66,17 @@ def absolute(path: str, folder: str) -> str:
 def read_configuration(view: View, path: str) -> tuple[list[str], list[list[str]]]:
     """The files that were read, `path` first, and all their directives, each a list of words."""
     folder = path.rpartition("/")[0]
-    files: dict[str, None] = {}
+    includes = Includes(view)
     directives: list[list[str]] = []
     pending = [path]
-    while pending and len(files) < MAX_FILES and len(directives) < MAX_DIRECTIVES:
-        file = pending.pop()
-        if file in files:
-            continue
-        files[file] = None
-        for words in parse(view.text(file)):
+    while pending:
+        for words in parse(includes.read(pending.pop())):
+            if len(directives) == MAX_DIRECTIVES:
+                return [*includes.files], directives
             directives.append(words)
             if words[0] == "include" and len(words) > 1:
-                pending += _included(view, absolute(words[1], folder))
-    return [*files], directives
-
-
-def _included(view: View, pattern: str) -> Iterator[str]:
-    """The files that glob(3) finds; a `*` is looked for in the last part and in the name of its folder."""
-    from fnmatch import fnmatchcase
-
-    folder, _, last = pattern.rpartition("/")
-    folders = [folder]
-    if any(letter in folder for letter in WILD):
-        above, _, name = folder.rpartition("/")
-        folders = [f"{above}/{one}" for one in view.names(above or "/") if fnmatchcase(one, name)]
-    if not any(letter in last for letter in WILD):
-        yield from (path for one in folders if view.is_file(path := f"{one}/{last}"))
-        return
-    for one in folders:
-        for name, kind in view.kinds(one or "/"):
-            hidden = name.startswith(".") and not last.startswith(".")
-            if kind != "directory" and not hidden and fnmatchcase(name, last) and view.is_file(f"{one}/{name}"):
-                yield f"{one}/{name}"
+                pending += includes.matching(absolute(words[1], folder))
+    return [*includes.files], directives
 
 
 def parse(text: str) -> Iterator[list[str]]:

@@ -59,7 +59,7 @@ ZONES = ("localtime", "localtime_r", "localtime64", "localtime64_r", "__localtim
 LOCALES = ("setlocale", "newlocale")
 TEMPORARY = ("mkstemp", "mkstemp64", "mkostemp", "mkostemp64", "mkstemps", "mkstemps64", "mkostemps", "mkostemps64",
              "mkdtemp", "mktemp", "tmpfile", "tmpfile64", "tmpnam", "tmpnam_r", "tempnam")  # fmt: skip
-TEMPORARY_BY_NAME = ("sshd", "postgres", "redis-server", "python3*", "perl*", "java", "ruby*", "vi", "vim*", "less")
+TEMPORARY_BY_NAME = ("sshd", "postgres", "python3*", "perl*", "ruby*", "java", "mktemp", "patch")
 REDIS = ("redis-server", "redis-sentinel", "valkey-server", "valkey-sentinel", "keydb-server")
 UNWINDERS = ("pthread_cancel", "pthread_exit", "thrd_exit", "backtrace")
 

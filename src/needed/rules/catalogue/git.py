@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 NAME = "git"
 OTHER_SIDE = ("git-upload-pack", "git-receive-pack", "git-upload-archive")
+# What git-sh-setup runs, which scripts include and which is therefore no script of its own.
+INCLUDED = ("basename", "expr", "sed", "uname")
+MAX_HELPERS = 1_000
 HTTP = ("git-remote-http", "git-remote-https")
 
 
@@ -47,8 +50,11 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
             if folder != helpers:
                 # git starts itself by this name, wherever it stands, and there it is looked for first.
                 yield Link(f"{helpers}/git", item.path, reason)
-            for name in view.names(helpers) if choice == "all" else () if choice == "local" else HTTP:
+            every = view.names(helpers)[:MAX_HELPERS]
+            for name in every if choice == "all" else () if choice == "local" else HTTP:
                 yield from _helper(view, f"{helpers}/{name}", program, reason)
+            for command in INCLUDED if choice == "all" else ():
+                yield Execute(command, reason)
         with_ssh = any(one.path.endswith("/ssh") for one in view.closure.programs)
         if not with_ssh and choice != "local" and view.is_file(f"{folder}/ssh"):
             yield Tell("git has no ssh for addresses like git@host:repository", "--with ssh")

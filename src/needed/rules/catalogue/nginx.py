@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from needed.rules.view import View
 
 NAME = "nginx"
+MAX_MODULES = 1_000
+MAX_ROOTS = 100
 MAX_DOCUMENTS = 16 << 20  # bytes
-MAX_PAGES = 5_000
+MAX_PAGES = 5_000  # of one folder
 # Of files that a configuration names, those that are no secret. Names are relative to the configuration's folder.
 CERTIFICATES = ("ssl_certificate", "ssl_trusted_certificate", "ssl_client_certificate", "ssl_crl", "ssl_dhparam",
                 "proxy_ssl_certificate", "proxy_ssl_trusted_certificate", "proxy_ssl_crl", "ssl_stapling_file",
@@ -51,13 +53,13 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
     for path in files:
         yield Take(path, reason)
     paths = [(name, words[0]) for name, *words in directives if words and "$" not in words[0]]
-    for name, path in paths:
-        if name == "load_module":
-            yield Load(absolute(path, compiled.prefix), item.path, reason)
+    modules = dict.fromkeys(absolute(path, compiled.prefix) for name, path in paths if name == "load_module")
+    for path in [*modules][:MAX_MODULES]:
+        yield Load(path, item.path, reason)
     yield from _certificates(view, paths, compiled, reason)
     if view.choices.value(NAME) != "config":
         named = [absolute(path, compiled.prefix) for name, path in paths if name in DOCUMENTS]
-        for path in dict.fromkeys(named or [f"{compiled.prefix}/html"]):
+        for path in [*dict.fromkeys(named or [f"{compiled.prefix}/html"])][:MAX_ROOTS]:
             yield from _documents(view, path, reason)
     for path in _written(paths, compiled):
         yield Make(path, None, reason, 0o755, view.choices.user)

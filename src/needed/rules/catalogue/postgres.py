@@ -53,8 +53,14 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
         yield from _shared(view, share, reason)
         for module in _modules(view, libraries):
             yield from _module(f"{libraries}/{module}", program, reason)
+        files = _files_of_extensions(view, share)
         for extension in _extensions(view, share):
-            yield from _extension(view, (share, libraries, program), extension, reason)
+            for path in files.get(extension, ()):
+                yield Take(path, reason)
+            if extension not in files:
+                yield Tell(f"the root has no extension {extension}", "install it in the root, or leave it out")
+            elif module := _control(view, share, extension).get("module_pathname", "").rpartition("/")[2]:
+                yield Load(f"{libraries}/{module.removesuffix('.so')}.so", program, reason)
         yield Make(ZONES, None, reason, 0o755)  # it is looked through at each start, and UTC needs no file in it
         for path in ("/var/lib/postgresql", "/var/run/postgresql"):
             yield Make(path, None, reason, 0o755, view.choices.user)
@@ -120,22 +126,18 @@ def _extensions(view: View, share: str) -> Iterator[str]:
         if name not in seen:
             seen.add(name)
             yield name
-            required = parse_control(view.text(f"{share}/extension/{name}.control")).get("requires", "")
+            required = _control(view, share, name).get("requires", "")
             pending += [one.strip() for one in required.split(",") if one.strip()]
 
 
-def _extension(view: View, places: tuple[str, str, str], name: str, reason: Reason) -> Iterator[Finding]:
-    share, libraries, program = places
-    control = f"{share}/extension/{name}.control"
-    if "/" in name or not view.is_file(control):
-        yield Tell(f"the root has no extension {name}", f"install it in the root: {control}")
-        return
-    for one in view.names(f"{share}/extension"):
-        if one == f"{name}.control" or one.startswith(f"{name}--"):
-            yield Take(f"{share}/extension/{one}", reason)
-    module = parse_control(view.text(control)).get("module_pathname", "").rpartition("/")[2]
-    if module:
-        yield from _module(f"{libraries}/{module.removesuffix('.so')}.so", program, reason)
+def _files_of_extensions(view: View, share: str) -> dict[str, list[str]]:
+    """The control file and the SQL of each extension, by its name."""
+    found: dict[str, list[str]] = {}
+    for name in view.names(f"{share}/extension"):
+        if name.endswith((".control", ".sql")):
+            extension = name.removesuffix(".control").partition("--")[0]
+            found.setdefault(extension, []).append(f"{share}/extension/{name}")
+    return found
 
 
 def _module(path: str, program: str, reason: Reason) -> Iterator[Finding]:
@@ -143,6 +145,10 @@ def _module(path: str, program: str, reason: Reason) -> Iterator[Finding]:
         yield Load(path, program, reason)
     else:
         yield Take(path, reason)
+
+
+def _control(view: View, share: str, extension: str) -> dict[str, str]:
+    return parse_control(view.text(f"{share}/extension/{extension}.control"))
 
 
 def parse_control(text: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from needed.closure import Reason
 from needed.rules.finding import Execute, Make, Take, Tell
+from needed.rules.includes import Includes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ NAME = "ssh"
 FOLDER = "/etc/ssh"
 HELPERS = ("sshd-session", "sshd-auth")  # since 9.8 and 10.0
 HELPER_FOLDERS = ("/usr/lib/openssh", "/usr/libexec/openssh", "/usr/lib/ssh", "/usr/libexec")
-MAX_FILES = 1_000
+MAX_LINES = 20_000
 
 
 def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
@@ -71,31 +72,20 @@ def _server(view: View, reason: Reason) -> Iterator[Finding]:
 
 
 def read_files(view: View, path: str) -> tuple[list[str], list[list[str]]]:
-    """The configuration and the files that it includes, and all lines of them as words, the keyword in lower case."""
-    files: dict[str, None] = {}
+    """The configuration and the files that it includes, and all lines of them as words, the keyword in lower case.
+
+    A name without a folder is one of /etc/ssh; what is in a user's home is not ours."""
+    includes = Includes(view)
     lines: list[list[str]] = []
     pending = [path]
-    while pending and len(files) < MAX_FILES:
-        file = pending.pop()
-        if file in files or not view.is_file(file):
-            continue
-        files[file] = None
-        for line in view.text(file).splitlines():
+    while pending and len(lines) < MAX_LINES:
+        for line in includes.read(pending.pop()).splitlines()[:MAX_LINES]:
             words = line.replace("=", " ", 1).replace('"', " ").split()
             if not words or words[0].startswith("#"):
                 continue
             lines.append([words[0].lower(), *words[1:]])
             if lines[-1][0] == "include":
-                pending += [one for pattern in words[1:] for one in _matching(view, pattern)]
-    return [*files], lines
-
-
-def _matching(view: View, pattern: str) -> Iterator[str]:
-    """The files of an Include; a name without a folder is one of /etc/ssh, and one of a user's home is not ours."""
-    if pattern.startswith("~") or ".." in pattern.split("/"):
-        return
-    from fnmatch import fnmatchcase
-
-    path = pattern if pattern.startswith("/") else f"{FOLDER}/{pattern}"
-    folder, _, last = path.rpartition("/")
-    yield from (f"{folder}/{name}" for name in view.names(folder or "/") if fnmatchcase(name, last))
+                patterns = [word for word in words[1:] if not word.startswith("~") and ".." not in word.split("/")]
+                absolute = [word if word.startswith("/") else f"{FOLDER}/{word}" for word in patterns]
+                pending += [one for pattern in absolute for one in includes.matching(pattern)]
+    return [*includes.files], lines
