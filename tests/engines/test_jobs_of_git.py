@@ -115,3 +115,12 @@ def test_without_git_it_knows_neither_https_nor_templates_nor_a_shell(
     volume = ("-v", f"{repositories}:/repositories:ro")
     outcome = job.work("clone", "file:///repositories/bare", "/tmp/clone", options=volume, ok=False)
     assert "cannot run git-upload-pack" in outcome.stderr
+
+
+def test_with_every_helper_it_knows_submodules(
+    docker: Docker, needed: Needed, repositories: Path, mine: tuple[str, ...]
+) -> None:
+    script = "git init -q s && cd s && git -c protocol.file.allow=always submodule add -q file:///repositories/bare sub"
+    volume = ("-v", f"{repositories}:/repositories:ro", *mine)
+    job = build(docker, needed, "git-all", "git", "--rule", "git=all")
+    assert in_shell(job, f"{script} && git submodule status", *volume).endswith(" sub (heads/main)\n")
