@@ -196,8 +196,10 @@ class _Reader:
         elif kind == "command_substitution" and piece.text.startswith(b"`", node.start_byte):
             inner = piece.text[node.start_byte + 1 : node.end_byte - 1]
             self._add(_inside_backquotes(inner), row, piece)
-        elif kind == "heredoc_redirect" and node.has_error:
-            self._repair(node, piece)
+        elif kind == "heredoc_redirect":
+            self._backquotes(node, piece)
+            if node.has_error:
+                self._repair(node, piece)
         elif (kind == "ERROR" or node.is_missing) and len(self.problems) < MAX_PROBLEMS:
             self._not_understood(node, row)
 
@@ -233,6 +235,17 @@ class _Reader:
                     self._add(rest.lstrip(b";|&) \t"), piece.row + error.start_point[0], piece)
                     return
 
+    def _backquotes(self, node: Node, piece: _Piece) -> None:
+        """The commands in backquotes in a here-document, which the grammar takes for text."""
+        start = next((child for child in node.children if child.type == "heredoc_start"), None)
+        body = next((child for child in node.children if child.type == "heredoc_body"), None)
+        if start is None or body is None or any(quote in self._word(start) for quote in "'\"\\"):
+            return
+        parts = self._word(body).replace("\\\\", "  ").replace("\\`", "  ").split("`")
+        for at in range(1, len(parts) - 1, 2):
+            row = piece.row + body.start_point[0] + sum(part.count("\n") for part in parts[:at])
+            self._add(parts[at], row, piece)
+
     # Each command line: what it starts, and what that starts in turn.
 
     def _call(self, words: list[str], row: int, piece: _Piece) -> None:
@@ -252,7 +265,7 @@ class _Reader:
         if name is None:
             self.unknown.setdefault((words[0][:MAX_LINE], row), self._line(row))
             return []
-        if not name or (looks == "shell" and name in KEYWORDS[piece.shell]):
+        if not name or name.isdigit() or "(" in name or "\n" in name or (looks == "shell" and name in KEYWORDS[piece.shell]):
             return []
         arguments = words[1:]
         if looks != "outside" and name in BUILTINS[piece.shell]:
