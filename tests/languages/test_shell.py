@@ -78,7 +78,8 @@ def test_a_command_that_starts_one_leads_to_it(text: str, expected: str) -> None
 
 
 def test_functions_builtins_keywords_and_aliases_are_no_commands() -> None:
-    assert names("f() { a; }\nfunction g { f; }\nf; g; cd /; [ -x /y ]; echo; test 1; printf x; ! true\n", "bash") == ["a"]
+    text = "f() { a; }\nfunction g { f; }\nf; g; cd /; [ -x /y ]; echo; test 1; printf x; ! true\n"
+    assert names(text, "bash") == ["a"]
     assert names("alias ll='ls -l' rm='rm -i'\nll; rm x\n") == ["ls", "rm"]
     assert names("ls() { command ls -l; }\nls\n") == ["ls"]  # which goes past the function
 
@@ -171,7 +172,7 @@ docker_create_db_directories() {
 	fi
 }
 docker_init_database_dir() {
-	eval 'initdb --username="$POSTGRES_USER" --pwfile=<(printf "%s\n" "$POSTGRES_PASSWORD") '"$POSTGRES_INITDB_ARGS"' "$@"'
+	eval 'initdb --username="$POSTGRES_USER" --pwfile=<(printf "%s\n" "$PASSWORD") '"$POSTGRES_INITDB_ARGS"' "$@"'
 	rm -f "$NSS_WRAPPER_PASSWD"
 }
 docker_process_init_files() {

@@ -16,12 +16,12 @@ _TABLES = {
     "sh": _POSIX,
     "dash": f"{_POSIX} chdir local",
     "ash": f"{_POSIX} [[ chdir help history let local source",
-    "bash": f"{_POSIX} bind builtin caller compgen complete compopt declare dirs disown enable fc help history let local "
-    "logout mapfile popd pushd readarray shopt source suspend typeset",
+    "bash": f"{_POSIX} bind builtin caller compgen complete compopt declare dirs disown enable fc help history let "
+    "local logout mapfile popd pushd readarray shopt source suspend typeset",
     "ksh": f"{_POSIX} autoload builtin compound disown enum fc float functions hist history integer let "
     "nameref print redirect sleep source stop suspend typeset whence",
-    "mksh": f"{_POSIX.replace(' printf', '')} autoload bind builtin chdir fc functions global history integer let local "
-    "nameref print r realpath rename source stop suspend typeset whence",
+    "mksh": f"{_POSIX.replace(' printf', '')} autoload bind builtin chdir fc functions global history integer let "
+    "local nameref print r realpath rename source stop suspend typeset whence",
     "zsh": f"{_POSIX} - autoload bindkey builtin bye chdir compadd compcall compctl declare dirs disable disown "
     "echotc echoti emulate enable fc float functions getln history integer let limit local log logout noglob nocorrect "
     "popd print pushd pushln r rehash sched setopt source suspend ttyctl typeset unfunction unhash unlimit unsetopt "

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from tree_sitter import Node, Parser, Point
 
+    _Started = tuple[list[str], str]  # a command line, and what looks its first word up
+
 MAX_TEXT = 1 << 20
 MAX_COMMANDS = 10_000
 MAX_PIECES = 2_000  # lines for `eval`, `trap` and `sh -c`, which may hold such lines again
@@ -254,7 +256,7 @@ class _Reader:
             line, looks = pending.pop(0)
             pending += self._start(line, row, piece, looks)
 
-    def _start(self, words: list[str], row: int, piece: _Piece, looks: str) -> list[tuple[list[str], str]]:
+    def _start(self, words: list[str], row: int, piece: _Piece, looks: str) -> list[_Started]:
         """Take the command that `words` name. `looks`: "shell" (functions, builtins), "command" (no functions), or
         "outside", a program that starts one, which knows neither. Returns what the command starts."""
         if not words:
@@ -265,15 +267,16 @@ class _Reader:
         if name is None:
             self.unknown.setdefault((words[0][:MAX_LINE], row), self._line(row))
             return []
-        if not name or name.isdigit() or "(" in name or "\n" in name or (looks == "shell" and name in KEYWORDS[piece.shell]):
+        misread = not name or name.isdigit() or "(" in name or "\n" in name
+        if misread or (looks == "shell" and name in KEYWORDS[piece.shell]):
             return []
         arguments = words[1:]
         if looks != "outside" and name in BUILTINS[piece.shell]:
             return self._builtin(name, arguments, row, piece)
         self.calls.append((name, self._line(row), looks == "shell" and piece.plain))
-        return self._outside(name.rpartition("/")[2], arguments, row, piece)
+        return self._outside(name.rpartition("/")[2], arguments, row)
 
-    def _outside(self, name: str, arguments: list[str], row: int, piece: _Piece) -> list[tuple[list[str], str]]:
+    def _outside(self, name: str, arguments: list[str], row: int) -> list[_Started]:
         if name == "env":
             return [(_behind_env(arguments), "outside")]
         shell = shell_of(name)
@@ -300,7 +303,7 @@ class _Reader:
                 self._test([word], row)
                 return
 
-    def _builtin(self, name: str, arguments: list[str], row: int, piece: _Piece) -> list[tuple[list[str], str]]:
+    def _builtin(self, name: str, arguments: list[str], row: int, piece: _Piece) -> list[_Started]:
         exact = [literal(word) for word in arguments]
         if name in (".", "source"):
             names = exact[1:] if exact[:1] == ["--"] else exact

@@ -32,7 +32,8 @@ WRAPPERS: dict[str, Wrapper] = {
     "xargs": Wrapper("adEILnPs", ("--arg-file", "--delimiter", "--max-lines", "--max-args", "--max-procs",
                                   "--max-chars", "--process-slot-var")),
     "time": Wrapper("fo", ("--format", "--output")),
-    "sudo": Wrapper("CDghpRrtTuU", ("--user", "--group", "--host", "--prompt", "--chdir", "--chroot"), 0, True),
+    "sudo": Wrapper("CDghpRrtTuU", (
+        "--user", "--group", "--host", "--prompt", "--chdir", "--chroot"), assignments=True),
     "doas": Wrapper("uC"),
     "gosu": _USER, "su-exec": _USER, "s6-setuidgid": _USER, "setuidgid": _USER, "chpst": Wrapper("uUbemdopcrtlL/n"),
     "setpriv": Wrapper("d", ("--ambient-caps", "--inh-caps", "--bounding-set", "--ruid", "--euid", "--rgid", "--egid",
