@@ -217,8 +217,9 @@ class _Reader:
         if name.text == b"PATH":
             self.paths.setdefault(self._word(given), self._line(row))
         exact = literal(self._word(given))
-        if exact and len(self.values) < MAX_COMMANDS:
-            self.values.setdefault(_text(name), []).append(exact.split()[0] if exact.split() else exact)
+        first = exact.split()[:1] if exact and "$" not in exact else []
+        if first and len(self.values) < MAX_COMMANDS:
+            self.values.setdefault(_text(name), []).append(first[0])
 
     def _test(self, words: list[str], row: int) -> None:
         for word in words:
