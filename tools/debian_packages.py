@@ -16,6 +16,7 @@ from contextlib import contextmanager
 # A package and what shows that it is there: a command, or a file.
 PACKAGES = {
     "binutils": "readelf",
+    "busybox": "busybox",
     "ca-certificates": "/etc/ssl/certs/ca-certificates.crt",
     "crun": "crun",
     "debian-archive-keyring": "/usr/share/keyrings/debian-archive-keyring.gpg",

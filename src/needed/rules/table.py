@@ -60,6 +60,7 @@ LOCALES = ("setlocale", "newlocale")
 UNWINDERS = ("pthread_cancel", "pthread_exit", "thrd_exit", "backtrace")
 
 OPENERS = ("dlopen", "dlmopen")
+SHELLS = ("sh", "dash", "bash", "ash", "busybox*", "ksh*", "mksh", "lksh", "zsh*")
 
 TABLE = (
     Rule("name-service", imports=HOSTS, abilities=("resolver",)),
@@ -70,6 +71,8 @@ TABLE = (
     Rule("zones", imports=ZONES, abilities=("zones",)),
     Rule("selinux", libraries=("libselinux.so",), covers=("libselinux.so",)),
     Rule("bash", programs=("bash",), covers=("bash",)),
+    Rule("shell", imports=("system", "popen", "wordexp")),
+    Rule("shell-commands", scripts=SHELLS),
     Rule("python", programs=("python*",), scripts=("python*",), covers=("python", "libpython")),
     Rule("dlopen", imports=OPENERS),
     Rule("go", abilities=("exec", "plugin", "resolver", "certificates", "zones", "users")),
