@@ -57,6 +57,10 @@ SERVICES = ("getservbyname", "getservbyname_r", "getservbyport", "getservbyport_
 ZONES = ("localtime", "localtime_r", "localtime64", "localtime64_r", "__localtime64_r", "tzset", "mktime",
          "ctime", "ctime_r")  # fmt: skip
 LOCALES = ("setlocale", "newlocale")
+TEMPORARY = ("mkstemp", "mkstemp64", "mkostemp", "mkostemp64", "mkstemps", "mkstemps64", "mkostemps", "mkostemps64",
+             "mkdtemp", "mktemp", "tmpfile", "tmpfile64", "tmpnam", "tmpnam_r", "tempnam")  # fmt: skip
+TEMPORARY_BY_NAME = ("sshd", "postgres", "redis-server", "python3*", "perl*", "java", "ruby*", "vi", "vim*", "less")
+REDIS = ("redis-server", "redis-sentinel", "valkey-server", "valkey-sentinel", "keydb-server")
 UNWINDERS = ("pthread_cancel", "pthread_exit", "thrd_exit", "backtrace")
 
 OPENERS = ("dlopen", "dlmopen")
@@ -76,5 +80,11 @@ TABLE = (
     Rule("python", programs=("python*",), scripts=("python*",), covers=("python", "libpython")),
     Rule("dlopen", imports=OPENERS),
     Rule("go", abilities=("exec", "plugin", "resolver", "certificates", "zones", "users")),
+    Rule("tmp", imports=TEMPORARY, programs=TEMPORARY_BY_NAME),
+    Rule("git", programs=("git",)),
+    Rule("nginx", programs=("nginx",), covers=("nginx",)),
+    Rule("postgres", programs=("postgres", "initdb", "pg_ctl"), covers=("postgres",)),
+    Rule("ssh", programs=("sshd", "ssh", "scp", "sftp"), covers=("ssh",)),
+    Rule("redis", programs=REDIS, covers=REDIS),
 )
 NAMES = tuple(rule.name for rule in TABLE)
