@@ -80,7 +80,7 @@ TABLE = (
     Rule("python", programs=("python*",), scripts=("python*",), covers=("python", "libpython")),
     Rule("dlopen", imports=OPENERS),
     Rule("go", abilities=("exec", "plugin", "resolver", "certificates", "zones", "users")),
-    Rule("tmp", imports=TEMPORARY, programs=TEMPORARY_BY_NAME),
+    Rule("tmp", imports=TEMPORARY, programs=TEMPORARY_BY_NAME, scripts=SHELLS),
     Rule("git", programs=("git",)),
     Rule("nginx", programs=("nginx",), covers=("nginx",)),
     Rule("postgres", programs=("postgres", "initdb", "pg_ctl"), covers=("postgres",)),
