@@ -61,6 +61,10 @@ SERVICES = ("getservbyname", "getservbyname_r", "getservbyport", "getservbyport_
 ZONES = ("localtime", "localtime_r", "localtime64", "localtime64_r", "__localtime64_r", "tzset", "mktime",
          "ctime", "ctime_r")  # fmt: skip
 LOCALES = ("setlocale", "newlocale")
+TRUST = ("SSL_CTX_set_default_verify_paths", "SSL_CTX_set_default_verify_file", "SSL_CTX_set_default_verify_dir",
+         "SSL_CTX_set_default_verify_store", "X509_STORE_set_default_paths", "X509_STORE_set_default_paths_ex",
+         "X509_get_default_cert_file", "X509_get_default_cert_dir",
+         "gnutls_certificate_set_x509_system_trust", "gnutls_x509_trust_list_add_system_trust")  # fmt: skip
 UNWINDERS = ("pthread_cancel", "pthread_exit", "thrd_exit", "backtrace")
 
 TABLE = (
@@ -70,6 +74,15 @@ TABLE = (
     Rule("unwinder", imports=UNWINDERS),
     Rule("locale", imports=LOCALES),
     Rule("zones", imports=ZONES, abilities=("zones",)),
+    Rule("certificates", TRUST, ("libcurl.so.", "libcurl-gnutls.so."), ("ldapsearch", "ldapwhoami"), ("certificates",)),
+    Rule("openssl", libraries=("libcrypto.so.",), covers=("libcrypto.so.",)),
+    Rule("p11-kit", libraries=("libp11-kit.so.",), covers=("libp11-kit.so.", "libgnutls.so.")),
+    Rule("sasl", imports=("sasl_client_init", "sasl_server_init"), covers=("libsasl2.so.",)),
+    Rule("kerberos", libraries=("libkrb5.so.", "libgssapi_krb5.so."),
+         covers=("libkrb5.so.", "libkrb5support.so.", "libgssapi_krb5.so.")),
+    Rule("ldap", libraries=("libldap",), covers=("libldap",)),
+    Rule("terminfo", libraries=("libtinfo", "libncurses")),
+    Rule("magic", libraries=("libmagic.so.",)),
 )
 NAMES = tuple(rule.name for rule in TABLE)
 
