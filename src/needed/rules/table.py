@@ -82,6 +82,10 @@ TABLE = (
          covers=("libkrb5.so.", "libkrb5support.so.", "libgssapi_krb5.so.")),
     Rule("ldap", libraries=("libldap",), covers=("libldap",)),
     Rule("terminfo", libraries=("libtinfo", "libncurses")),
+    Rule("readline", libraries=("libreadline.so.",), programs=("bash",)),
+    Rule("vim", programs=("vim", "vim.*", "vimdiff", "rvim")),
+    Rule("iconv", imports=("iconv_open",)),
+    Rule("pam", imports=("pam_start", "pam_start_confdir"), covers=("libpam.so.",)),
     Rule("magic", libraries=("libmagic.so.",)),
 )
 NAMES = tuple(rule.name for rule in TABLE)
