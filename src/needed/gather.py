@@ -8,15 +8,15 @@ rules decide (`rules`), the loader resolves (`loader`); here is only who is aske
 from __future__ import annotations
 
 from needed.closure import Closure, Reason
-from needed.errors import NeededError
-from needed.rules.finding import Evidence, Execute, Link, Load, Make, Take, Tell
+from needed.errors import NeededError, SourceError
+from needed.rules.finding import Evidence, Execute, Link, Load, Make, Settled, Take, Tell
 from needed.rules.table import TABLE
 from needed.rules.view import View
 from needed.value import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from needed.closure import LoadedObject, Opened, Script
     from needed.loader import Resolver
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from needed.rules.finding import Finding
     from needed.rules.table import Rule
 
+NOTHING: Mapping[str, str] = {}
 MAX_ROUNDS = 30
 # What belongs to glibc and musl: what these import of each other says nothing about what a program asks for.
 LIBC = (
@@ -45,13 +46,15 @@ class Applied:
 @value
 class Gathered:
     """`closure` with all that rules opened and executed; `placed` what else must ship. `requests` and `opens` are what
-    led to the closure, so that another resolver can be asked the same."""
+    led to the closure, so that another resolver can be asked the same. `settled`: of what path a rule knows all that it
+    opens, and which."""
 
     closure: Closure
     placed: tuple[Take | Make | Link, ...] = ()
     applied: tuple[Applied, ...] = ()
     requests: tuple[tuple[str, Reason], ...] = ()
     opens: tuple[Load, ...] = ()
+    settled: Mapping[str, str] = NOTHING
 
 
 def gather(resolver: Resolver, programs: Iterable[str], choices: Choices) -> Gathered:
@@ -74,12 +77,14 @@ def is_libc(path: str) -> bool:
 class _Gathering:
     def __init__(self, resolver: Resolver, programs: tuple[str, ...], choices: Choices) -> None:
         self.resolver, self.choices = resolver, choices
-        self.requests: dict[str, Reason] = dict.fromkeys(programs, Reason("requested"))
-        self.named = frozenset(programs)
+        commands = (name for name in choices.along if not is_library(name))
+        self.requests: dict[str, Reason] = dict.fromkeys((*programs, *commands), Reason("requested"))
+        self.programs = programs
         self.opens: dict[Load, Opened | None] = {}
         self.placed: dict[Take | Make | Link, None] = {}
         self.evidence: dict[str, dict[Evidence, None]] = {}
         self.told: dict[str, dict[Tell, None]] = {}
+        self.settled: dict[str, str] = {}
         self.looked_at: set[str] = set()
         self.own = {one.row.name: one for one in choices.own}
         self.rules = [rule for rule in (*TABLE, *(one.row for one in choices.own)) if not choices.is_off(rule.name)]
@@ -91,6 +96,8 @@ class _Gathering:
         self.view = View(resolver.walker, choices, self.closure)
 
     def run(self) -> Gathered:
+        for name in filter(is_library, self.choices.along):
+            self.take_along(name)
         for _ in range(MAX_ROUNDS):
             called = self.new_evidence()
             found = [(rule, list(self.ask(rule, evidence))) for rule, evidence in called if not rule.last]
@@ -110,6 +117,18 @@ class _Gathering:
             tuple(applied),
             tuple(self.requests.items()),
             tuple(load for load, opened in self.opens.items() if opened is not None),
+            self.settled,
+        )
+
+    def take_along(self, name: str) -> None:
+        """A library or plugin that the user names. Raises SourceError where no program would find it."""
+        for program in self.closure.programs:
+            load = Load(name, program.path, Reason("requested"))
+            if self.load(load) or self.opens[load] is not None:
+                return
+        raise SourceError(
+            f"{name}: no program of the image could load it",
+            hints=["name it with its path", f"for a file that nothing loads use --add {name}"],
         )
 
     def ask(self, rule: Rule, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
@@ -188,6 +207,8 @@ class _Gathering:
                         grew |= self.load(finding)
                     case Tell():
                         self.tell(rule, finding)
+                    case Settled():
+                        self.settled.setdefault(finding.path, rule.name)
         return grew
 
     def tell(self, rule: Rule, tell: Tell) -> None:
@@ -238,6 +259,12 @@ class _Gathering:
 
     def grow(self, closure: Closure) -> None:
         self.closure = self.view.closure = closure
+
+
+def is_library(name: str) -> bool:
+    """Whether a name to take along is a library's and not a command's."""
+    base = name.rpartition("/")[2]
+    return base.endswith(".so") or ".so." in base
 
 
 def _open(resolver: Resolver, closure: Closure, load: Load) -> Opened | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from needed.cli.quick import Arguments
     from needed.errors import NeededError
 
-_VERBS = ("build", "ldd", "check", "why", "scan", "inspect", "completion")
+_VERBS = ("build", "ldd", "check", "why", "scan", "inspect", "rules", "completion")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -147,6 +147,8 @@ def _module(name: str) -> _Verb:
         from needed.cli import scan as module  # type: ignore[no-redef]
     elif name == "inspect":
         from needed.cli import inspect as module  # type: ignore[no-redef]
+    elif name == "rules":
+        from needed.cli import rules as module  # type: ignore[no-redef]
     else:
         from needed.cli import completion as module  # type: ignore[no-redef]
     return module

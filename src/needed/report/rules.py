@@ -7,10 +7,51 @@ from needed.value import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from needed.completeness import Completeness
     from needed.gather import Applied
     from needed.rootfs import Rootfs
+    from needed.rules.table import Rule
+
+
+@value
+class About:
+    """A rule's docstring: its first paragraph, and its further parts by their words ("Adds", "Costs")."""
+
+    summary: str
+    parts: tuple[tuple[str, str], ...]
+
+
+PARTS = ("Recognises", "Adds", "Costs", "Choices", "Source")
+
+
+def parse_about(text: str) -> About:
+    """The parts of a rule's docstring (see `rules.catalogue`)."""
+    summary, _, rest = text.strip().partition("\n\n")
+    parts: dict[str, list[str]] = {}
+    at: list[str] = []
+    for line in rest.splitlines():
+        word, colon, begin = line.partition(":")
+        if colon and word in PARTS:
+            at = parts.setdefault(word, [begin.strip()])
+        elif line.strip():
+            at.append(line.strip())
+    return About(" ".join(summary.split()), tuple((word, " ".join(lines)) for word, lines in parts.items()))
+
+
+def render_rule_list(summaries: Mapping[str, str]) -> Iterator[str]:
+    """A line for each rule."""
+    width = max(map(len, summaries))
+    for name, summary in summaries.items():
+        yield f"{name:<{width}}  {summary}"
+
+
+def described_object(rule: Rule, about: About) -> dict[str, object]:
+    """A rule for `--json`."""
+    calls = {key: list(getattr(rule, key)) for key in ("imports", "libraries", "programs", "abilities", "scripts")}
+    parts = {word.lower(): text for word, text in about.parts}
+    return {"rule": rule.name, "summary": about.summary, **parts, "called_by": {k: v for k, v in calls.items() if v}}
 
 
 @value
@@ -65,6 +106,47 @@ def render_rules(applied: Iterable[Applied], rootfs: Rootfs) -> Iterator[str]:
             yield f"note    {tell.message}"
             if tell.hint:
                 yield f"        {tell.hint}"
+
+
+def render_completeness(found: Iterable[Completeness], requested: Iterable[str]) -> Iterator[str]:
+    """A line or two for each program that was asked for: whether it can load anything else, and what would tell."""
+    wanted = {*requested}
+    for item in found:
+        if item.program not in wanted:
+            continue
+        match item.state:
+            case "proven":
+                yield f"closure {item.program}: proven complete: it imports nothing that could load more"
+            case "by rules":
+                rules = ", ".join(dict.fromkeys(opening.rule for opening in item.openings))
+                yield f"closure {item.program}: complete, as far as these rules go: {rules}"
+            case "open":
+                yield f"closure {item.program}: left open by {_left_open(item)}"
+                yield "        --with NAME takes along what it loads"
+            case "unknown":
+                yield f"closure {item.program}: static, and its headers do not say what it opens"
+
+
+def _left_open(item: Completeness) -> str:
+    """The objects whose imports no rule accounts for, at most three."""
+    asking: dict[str, list[str]] = {}
+    for opening in item.openings:
+        if not opening.rule:
+            asking.setdefault(opening.path.rpartition("/")[2], []).append(opening.symbol)
+    shown = [f"{name} ({', '.join(symbols)})" for name, symbols in [*asking.items()][:3]]
+    return ", ".join(shown) + (f" and {len(asking) - 3} more" if len(asking) > 3 else "")
+
+
+def completeness_object(found: Iterable[Completeness]) -> list[dict[str, object]]:
+    """The same for `--json`, of every program of the closure."""
+    return [
+        {
+            "program": item.program,
+            "state": item.state,
+            "openings": [{"path": one.path, "imports": one.symbol, "rule": one.rule} for one in item.openings],
+        }
+        for item in found
+    ]
 
 
 def rules_object(applied: Iterable[Applied], rootfs: Rootfs) -> list[dict[str, object]]:

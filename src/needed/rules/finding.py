@@ -76,4 +76,11 @@ class Tell:
     hint: str = ""
 
 
-Finding = Take | Make | Link | Execute | Load | Tell
+@value
+class Settled:
+    """A rule knows all that the object or static program at `path` opens while it runs; see `needed.completeness`."""
+
+    path: str
+
+
+Finding = Take | Make | Link | Execute | Load | Tell | Settled

@@ -9,10 +9,6 @@ from __future__ import annotations
 
 from needed.value import value
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 @value
 class Rule:
@@ -89,8 +85,3 @@ TABLE = (
     Rule("magic", libraries=("libmagic.so.",)),
 )
 NAMES = tuple(rule.name for rule in TABLE)
-
-
-def covering(name: str) -> Iterator[Rule]:
-    """The rules that account for what the object with this file name opens."""
-    return (rule for rule in TABLE if any(name.startswith(one) for one in rule.covers))
