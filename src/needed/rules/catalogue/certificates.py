@@ -1,14 +1,14 @@
 """Trusts what the system trusts: the one bundle of CA certificates, where the program's TLS library looks for it.
 
 Recognises: libcurl; an object that asks OpenSSL or GnuTLS for the system's certificates (imports
-    SSL_CTX_set_default_verify_paths, gnutls_certificate_set_x509_system_trust or one of their kin), which a server that is
-    told its files does not; the LDAP tools; a Go program with crypto/x509.
-Adds: the bundle of the root at its own path, with each link to it, and for OpenSSL also OPENSSLDIR/cert.pem, a link to the
-    bundle if the root has none. One file is enough: the folder of hashed links beside it, 280 more, is not needed. Where
-    the image's environment has SSL_CERT_FILE, that file for OpenSSL and Go in its place.
+    SSL_CTX_set_default_verify_paths, gnutls_certificate_set_x509_system_trust or one of their kin), which a server
+    that is told its files does not; the LDAP tools; a Go program with crypto/x509.
+Adds: the bundle of the root at its own path, with each link to it, and for OpenSSL also OPENSSLDIR/cert.pem, a link
+    to the bundle if the root has none. One file is enough: the folder of hashed links beside it, 280 more, is not
+    needed. Where the image's environment has SSL_CERT_FILE, that file, for OpenSSL and Go in its place.
 Costs: 219,597 bytes.
-Choices: `--rule certificates=FILE` takes that file of the root in the bundle's place, and `--rule certificates=system,FILE`
-    the bundle with that file at its end; a file of another place comes by `--add`.
+Choices: `--rule certificates=FILE` takes that file of the root in the bundle's place, and `--rule
+    certificates=system,FILE` the bundle with that file at its end; a file of another place comes by `--add`.
 Source: SSL_CTX_load_verify_locations(3ssl), curl's CURL_CA_BUNDLE, Go crypto/x509/root_linux.go, whose order it is.
 """
 
@@ -46,12 +46,13 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
             continue
         reason = Reason("rule", item.path, NAME, item.detail)
         openssl = item.detail.startswith(("imports SSL_", "imports X509_"))
-        if named and not chosen and (openssl or "certificates" in item.detail):
+        if named and not chosen:
             if view.is_file(named):
                 yield Take(named, reason)
             else:
                 yield Tell(f"SSL_CERT_FILE is {named}, which the root has not", f"--add FILE:{named}")
-            continue
+            if openssl or "certificates" in item.detail:  # the others have more users than those who read it
+                continue
         if chosen:
             content, problems = combined(view, chosen, bundle)
             yield from problems
@@ -62,8 +63,8 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
         elif bundle:
             yield Take(bundle, reason)
         else:
-            yield Tell("the root has no bundle of certificates: every server is refused",
-                       "install ca-certificates in the root, or name a file of it with --rule certificates=FILE")  # fmt: skip
+            hint = "install ca-certificates in the root, or name a file of it with --rule certificates=FILE"
+            yield Tell("the root has no bundle of certificates: every server is refused", hint)
             continue
         if openssl:
             yield from _for_openssl(view, bundle, reason, made=bool(chosen))
@@ -89,7 +90,7 @@ def combined(view: View, chosen: str, bundle: str | None) -> tuple[bytes, list[T
         if b"-----BEGIN " not in text or b"CERTIFICATE-----" not in text:
             problems.append(Tell(f"{path}: no file with certificates in the root", f"--rule {NAME}=FILE in PEM form"))
         elif b"PRIVATE KEY-----" in text:
-            problems.append(Tell(f"{path}: holds a private key, and is left out", "name a file with certificates alone"))
+            problems.append(Tell(f"{path}: holds a private key, and is left out", "name one with certificates alone"))
         else:
             content += text if text.endswith(b"\n") else text + b"\n"
     return content, problems

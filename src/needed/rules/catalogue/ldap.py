@@ -1,9 +1,9 @@
 """Finds LDAP's defaults: the ldap.conf that libldap reads before a program says anything.
 
 Recognises: libldap.so, libldap-2.5.so and its kin.
-Adds: /etc/ldap/ldap.conf or /etc/openldap/ldap.conf, whichever the root has. The certificates that it names are those of
-    the rule `certificates`.
-Costs: 332 bytes. Without it `ldapsearch ldaps://...` trusts nobody.
+Adds: /etc/ldap/ldap.conf or /etc/openldap/ldap.conf, whichever the root has. The certificates that it names are those
+    of the rule `certificates`.
+Costs: 334 bytes. Without it `ldapsearch ldaps://...` trusts nobody.
 Source: ldap.conf(5).
 """
 

@@ -1,12 +1,12 @@
 """Configures OpenSSL: the openssl.cnf that libcrypto reads, with the providers and engines that it activates.
 
 Recognises: libcrypto.so, whose folders are read from the library itself (OPENSSLDIR, MODULESDIR, ENGINESDIR).
-Adds: openssl.cnf, which holds the system's policy (least protocol, security level, FIPS), and what it includes; a provider
-    or engine that it activates, as a plugin. Without the file OpenSSL works with what was compiled in, but `openssl req`
-    does not start, and a policy of the distribution is not kept.
-Costs: 12,332 bytes. legacy.so 141,456, an engine 22,000 to 52,000.
-Choices: `--rule openssl=legacy` takes a provider or an engine along by its name, several with commas; `legacy` has MD4,
-    RC4 and old PKCS #12.
+Adds: openssl.cnf, which holds the system's policy (least protocol, security level, FIPS), and what it includes; a
+    provider or engine that it activates, as a plugin. Without the file OpenSSL works with what was compiled in, but
+    `openssl req` does not start, and a policy of the distribution is not kept.
+Costs: 12,332 bytes. legacy.so 125,000, an engine 22,000 to 52,000.
+Choices: `--rule openssl=legacy` takes a provider or an engine along by its name, several with commas; `legacy` has
+    MD4, RC4 and old PKCS #12.
 Source: config(5ssl), OPENSSL_init_crypto(3ssl), provider(7ssl); OPENSSL_CONF of the image's environment.
 """
 
@@ -114,5 +114,10 @@ def plugin(view: View, name: str, folders: dict[str, str]) -> str | None:
     if not name or "/" in name:
         return None
     file = name if name.endswith(".so") else f"{name}.so"
-    places = (f"{folders[key]}/{one}" for key in ("MODULESDIR", "ENGINESDIR") if key in folders for one in (file, f"lib{file}"))
+    places = (
+        f"{folders[key]}/{one}"
+        for key in ("MODULESDIR", "ENGINESDIR")
+        if key in folders
+        for one in (file, f"lib{file}")
+    )
     return next((path for path in places if view.is_file(path)), None)

@@ -2,9 +2,9 @@
 
 Recognises: libp11-kit.so, which comes with GnuTLS.
 Adds: the files in /usr/share/p11-kit/modules and /etc/pkcs11/modules, the modules that they name, and for
-    p11-kit-trust.so the certificates that it reads (Fedora's GnuTLS trusts those). Debian's GnuTLS has a bundle compiled
-    in, for which see the rule `certificates`; without these folders nothing is added.
-Costs: nothing; with Debian's p11-kit-modules 281,000 bytes.
+    p11-kit-trust.so the certificates that it reads (Fedora's GnuTLS trusts those). Debian's GnuTLS has a bundle
+    compiled in, for which see the rule `certificates`; without these folders nothing is added.
+Costs: nothing; with Debian's p11-kit and p11-kit-modules 253,104 bytes.
 Source: pkcs11.conf(5); p11-kit p11-kit/modules.c, trust/module.c.
 """
 

@@ -1,10 +1,11 @@
 """Asks PAM: the configuration of the program's service, and the modules that it names.
 
-Recognises: an object that imports pam_start. The service is the program's name; its configuration also /etc/pam.d/NAME-l
-    and, for any other, /etc/pam.d/other.
-Adds: those files with all that they include, each module that they name with its libraries, and what those modules read
-    of /etc/security. pam_systemd.so is left out: it asks a logind that no container has, and is optional everywhere.
-Costs: su: 225,000 bytes, its 10 modules with what they need.
+Recognises: an object that imports pam_start. The service is the program's name; its configuration also
+    /etc/pam.d/NAME-l and, for any other, /etc/pam.d/other.
+Adds: those files with all that they include, each module that they name with its libraries, and what those modules
+    read of /etc/security. pam_systemd.so is left out: it asks a logind that no container has, and is optional
+    everywhere.
+Costs: 206,555 bytes for su, whose 9 modules need no library of their own.
 Choices: `--rule pam=NAME,NAME` takes services of other names along.
 Source: pam.conf(5), pam.d(5).
 """

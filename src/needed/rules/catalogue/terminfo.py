@@ -1,9 +1,9 @@
 """Draws on terminals: the descriptions of those that people have when they are in a container.
 
 Recognises: libtinfo.so, libncurses.so, libncursesw.so.
-Adds: of the root's descriptions those of xterm, which docker run -t says, and of the terminals and multiplexers whose TERM
-    people hand in, each from the first folder that has it; TERM of the image's environment.
-Costs: 28,800 bytes in 13 files.
+Adds: of the root's descriptions those of xterm, which docker run -t says, and of the terminals and multiplexers whose
+    TERM people hand in, each from the first folder that has it; TERM of the image's environment.
+Costs: 28,826 bytes in 13 files.
 Choices: `--rule terminfo=NAME,NAME` takes more, and `--rule terminfo=all` every one (82,000 bytes; 7 MB with
     ncurses-term).
 Source: terminfo(5), "Fetching Compiled Descriptions".
@@ -43,8 +43,8 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
     for name in dict.fromkeys((*USUAL, of_image, *chosen)):
         if not name or "/" in name or name.startswith("."):
             continue
-        path = view.first(*(f"{folder}/{name[0]}/{name}" for folder in FOLDERS))
-        if path:
-            yield Take(path, reason)
+        described = view.first(*(f"{folder}/{name[0]}/{name}" for folder in FOLDERS))
+        if described:
+            yield Take(described, reason)
         elif name not in USUAL:
             yield Tell(f"the root does not describe the terminal {name}", "install ncurses-term in the root")

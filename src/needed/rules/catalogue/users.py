@@ -1,11 +1,11 @@
 """Knows its users: a minimal passwd and group with root, nobody and the image's user, who gets a home.
 
-Recognises: an object other than the C library's own that imports getpwnam, getpwuid, getgrnam or one of their kin; a Go
-    program with os/user.
+Recognises: an object other than the C library's own that imports getpwnam, getpwuid, getgrnam or one of their kin; a
+    Go program with os/user.
 Adds: generated /etc/passwd and /etc/group, never the root's, which holds its users; a user of the image that the root
-    knows keeps the name and home that it has there, any other is called `nonroot`. The shell is bash or sh if the image
-    holds one, else nologin. The home is an empty folder of the user's. No password fits ("*"; an "x" would send a program
-    to /etc/shadow, which is not there).
+    knows keeps the name and home that it has there, any other is called `nonroot`. The shell is bash or sh if the
+    image holds one, else nologin. The home is an empty folder of the user's. No password fits: it is "*", for an "x"
+    would send PAM to /etc/shadow, which is not there.
 Costs: 300 bytes.
 Choices: `--rule users=NAME,NAME` adds users of the root, with their groups.
 Source: passwd(5), group(5); glibc's built-in order is "files" (nss/nsswitch.c).
