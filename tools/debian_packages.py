@@ -40,6 +40,7 @@ PACKAGES = {
     "libc6-riscv64-cross": "/usr/riscv64-linux-gnu/lib/libc.so.6",
     "libc6-s390x-cross": "/usr/s390x-linux-gnu/lib/libc.so.6",
     "libc6-dev": "/usr/include/stdio.h",
+    "libnss3": f"/usr/lib/{MULTIARCH}/libnss3.so",
     "libsasl2-modules": f"/usr/lib/{MULTIARCH}/sasl2/libplain.so",
     "make": "make",
     "musl-tools": "musl-gcc",

@@ -19,6 +19,10 @@ int main(void) {
     return 0;
 }
 """
+NSS = """
+int NSS_NoDB_Init(const char *folder);
+int main(void) { return NSS_NoDB_Init(".") != 0; }
+"""
 GREETING = "你好\n"
 
 
@@ -77,3 +81,11 @@ def test_a_program_with_sasl_has_the_mechanisms(docker: Docker, needed: Needed, 
     assert {"PLAIN", "LOGIN", "SCRAM-SHA-256"} <= {*job.work().stdout.split()}
     job = build(docker, needed, "sasl-without", tmp_path / "mechanisms", "--no-rule", "sasl")
     assert job.work().stdout == "EXTERNAL\n"
+
+
+def test_a_program_with_nss_has_its_modules(docker: Docker, needed: Needed, tmp_path: Path) -> None:
+    (tmp_path / "nss.c").write_text(NSS)
+    run("gcc", "-o", tmp_path / "nss", tmp_path / "nss.c", "-l:libnss3.so")
+    assert build(docker, needed, "nss", tmp_path / "nss").work().status == 0
+    job = build(docker, needed, "nss-without", tmp_path / "nss", "--no-rule", "mozilla-nss")
+    assert job.work(ok=False).status == 1

@@ -6,8 +6,10 @@ import pytest
 
 from needed.closure import Closure
 from needed.root import MemoryRoot, Walker
+from needed.rules.catalogue.certificates import find
 from needed.rules.catalogue.openssl import activated, read_configuration
 from needed.rules.choices import Choices
+from needed.rules.finding import Evidence, Take
 from needed.rules.view import View
 from tests.rules.asking import Files, ask, opened, taken, told
 from tests.rules.trees import library, program
@@ -137,3 +139,25 @@ def test_what_the_configuration_includes_is_read_too_and_a_circle_ends() -> None
 def test_openssl_conf_of_the_image_is_read_instead() -> None:
     files = {**CLIENT, "/usr/lib/ssl/openssl.cnf": b"", "/my.cnf": b""}
     assert taken(ask(files, env=("OPENSSL_CONF=/my.cnf",)), "openssl") == {"/my.cnf": None}
+
+
+def test_nss_gets_its_modules_from_its_folder_or_the_one_beside_it() -> None:
+    files: Files = {
+        "/bin/app": program(needed=("libnss3.so",)),
+        "/lib64/libnss3.so": library("libnss3.so"),
+        "/lib64/libsoftokn3.so": library("libsoftokn3.so"),
+        "/lib64/libfreebl3.so": library("libfreebl3.so"),
+        "/lib64/nss/libnssckbi.so": library("libnssckbi.so"),
+    }
+    modules = {"/lib64/libsoftokn3.so", "/lib64/libfreebl3.so", "/lib64/nss/libnssckbi.so"}
+    assert opened(ask(files), "mozilla-nss") == modules
+    files = {path: content for path, content in files.items() if "ckbi" not in path}
+    assert told(ask(files), "mozilla-nss") == ["/lib64/libnss3.so: the root has no libnssckbi.so"]
+
+
+def test_a_go_program_reads_ssl_cert_file_and_needs_the_bundle_else() -> None:
+    view = View(Walker(MemoryRoot({BUNDLE: PEM, "/ours.pem": OURS})), Choices(), Closure(()))
+    evidence = (Evidence("/bin/go", "is Go with certificates"),)
+    assert [item.path for item in find(view, evidence) if isinstance(item, Take)] == [BUNDLE]
+    view.choices = Choices(env=("SSL_CERT_FILE=/ours.pem",))
+    assert [item.path for item in find(view, evidence) if isinstance(item, Take)] == ["/ours.pem"]

@@ -41,6 +41,8 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
     bundle = view.first(*BUNDLES)
     chosen = view.choices.value(NAME)
     named = view.choices.variable("SSL_CERT_FILE")
+    library = view.object("libcrypto.so")
+    folder = ""
     for item in evidence:
         if item.path.rpartition("/")[2].startswith("libssl.so"):  # it only offers to look for them
             continue
@@ -51,7 +53,7 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
                 yield Take(named, reason)
             else:
                 yield Tell(f"SSL_CERT_FILE is {named}, which the root has not", f"--add FILE:{named}")
-            if openssl or "certificates" in item.detail:  # the others have more users than those who read it
+            if openssl or _is_go(item):  # libcurl and GnuTLS do not read it
                 continue
         if chosen:
             content, problems = combined(view, chosen, bundle)
@@ -66,20 +68,24 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
             hint = "install ca-certificates in the root, or name a file of it with --rule certificates=FILE"
             yield Tell("the root has no bundle of certificates: every server is refused", hint)
             continue
-        if openssl:
-            yield from _for_openssl(view, bundle, reason, made=bool(chosen))
+        if openssl and library:
+            folder = folder or compiled_in(view, library.path).get("OPENSSLDIR", bundle.rpartition("/")[0])
+            yield from _for_openssl(view, bundle, f"{folder}/cert.pem", reason, made=bool(chosen))
 
 
-def _for_openssl(view: View, bundle: str, reason: Reason, *, made: bool) -> Iterator[Finding]:
-    """OPENSSLDIR/cert.pem, which is tried before OPENSSLDIR/certs."""
-    library = view.object("libcrypto.so")
-    folder = compiled_in(view, library.path).get("OPENSSLDIR") if library else None
-    if folder is None or f"{folder}/cert.pem" == bundle:
+def _is_go(item: Evidence) -> bool:
+    """Whether the rule is called for an ability, not for an import or a name."""
+    return item.detail != "" and not item.detail.startswith("imports ")
+
+
+def _for_openssl(view: View, bundle: str, path: str, reason: Reason, *, made: bool) -> Iterator[Finding]:
+    """`path` is OPENSSLDIR/cert.pem, which is tried before OPENSSLDIR/certs."""
+    if path == bundle:
         return
-    if view.is_file(f"{folder}/cert.pem") and not made:
-        yield Take(f"{folder}/cert.pem", reason)
+    if view.is_file(path) and not made:
+        yield Take(path, reason)
     else:
-        yield Link(f"{folder}/cert.pem", bundle, reason)
+        yield Link(path, bundle, reason)
 
 
 def combined(view: View, chosen: str, bundle: str | None) -> tuple[bytes, list[Tell]]:

@@ -29,6 +29,7 @@ NAME = "iconv"
 SHELLS = ("bash", "rbash", "dash", "sh", "zsh", "zsh5")
 MAX_LINES = 50_000
 MAX_FILES = 100
+MAX_MODULES = 2000
 INTERNAL = "INTERNAL"
 BUILT_IN = frozenset({"UTF-8", "UTF8", "ASCII", "US-ASCII", "ANSI_X3.4-1968", "UCS-2", "UCS-4", "WCHAR_T", "UCS-4LE"})
 
@@ -77,7 +78,7 @@ def _modules(view: View, folder: str, modules: set[str], item: Evidence, reason:
     cache = f"{folder}/gconv-modules.cache"
     for path in [cache] if view.is_file(cache) else configuration_files(view, folder):
         yield Take(path, reason)
-    for module in sorted(modules):
+    for module in sorted(modules)[:MAX_MODULES]:
         if view.is_file(f"{folder}/{module}"):
             yield Load(f"{folder}/{module}", item.path, reason)
 

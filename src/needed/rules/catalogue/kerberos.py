@@ -26,6 +26,7 @@ NAME = "kerberos"
 CONFIGURATION = "/etc/krb5.conf"
 MECHANISMS = "/etc/gss/mech.d"
 MAX_FILES = 100
+MAX_LINES = 2000
 
 
 def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
@@ -62,7 +63,7 @@ def configuration(view: View) -> list[str]:
         if path in files or not view.is_file(path):
             continue
         files.append(path)
-        for line in view.text(path).splitlines():
+        for line in view.text(path).splitlines()[:MAX_LINES]:
             word, _, named = line.strip().partition(" ")
             named = named.strip()
             if not named.startswith("/") or len(pending) > MAX_FILES:
@@ -76,7 +77,7 @@ def configuration(view: View) -> list[str]:
 
 def parse_mechanisms(text: str) -> Iterator[str]:
     """The modules in lines of "NAME OID MODULE [options]"."""
-    for line in text.splitlines():
+    for line in text.splitlines()[:MAX_LINES]:
         words = line.partition("#")[0].split()
         if len(words) >= 3:
             yield words[2]

@@ -76,7 +76,7 @@ def read_configuration(view: View, top: str) -> tuple[list[str], Sections]:
         for line in view.text(path).splitlines()[:left]:
             left -= 1
             words = line.partition("#")[0].strip()
-            if words.startswith(".include"):
+            if words.startswith(".include") and len(pending) < MAX_FILES:
                 pending += _included(view, words.removeprefix(".include").lstrip(" \t=").strip('"'))
             elif words.startswith("[") and "]" in words:
                 section = sections.setdefault(words[1 : words.index("]")].strip(), {})

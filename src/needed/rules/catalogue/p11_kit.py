@@ -24,6 +24,7 @@ NAME = "p11-kit"
 FOLDERS = ("/etc/pkcs11/modules", "/usr/share/p11-kit/modules")
 TRUST = ("/etc/pki/ca-trust/source", "/usr/share/pki/ca-trust-source")
 MAX_FILES = 100
+MAX_LINES = 200
 
 
 def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
@@ -48,7 +49,7 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
 
 def named(text: str) -> Iterator[str]:
     """The modules in lines of "module: NAME"."""
-    for line in text.splitlines():
+    for line in text.splitlines()[:MAX_LINES]:
         key, colon, name = line.partition("#")[0].partition(":")
         if colon and key.strip() == "module" and name.strip():
             yield name.strip()

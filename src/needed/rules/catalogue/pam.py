@@ -84,9 +84,9 @@ def read_services(view: View, services: list[str]) -> tuple[list[str], list[str]
         seen.add(name)
         files.append(path)
         for included, module in parse_service(view.text(path)):
-            if included:
+            if included and len(pending) < MAX_FILES:
                 pending.append(included)
-            else:
+            elif module:
                 modules[module] = None
     return files, [*modules]
 

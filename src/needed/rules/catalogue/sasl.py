@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 NAME = "sasl"
 PLAIN = ("plain", "login", "crammd5", "digestmd5", "scram", "ntlm", "anonymous")
+MAX_FILES = 200
 CONFIGURATIONS = ("/etc/sasl2", "/usr/lib/sasl2")
 
 
@@ -33,7 +34,8 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
         return
     chosen = [name for name in (view.choices.value(NAME) or "").split(",") if name]
     folder = f"{library.path.rpartition('/')[0]}/sasl2"
-    there = {name[3:-3]: f"{folder}/{name}" for name in view.names(folder) if name[:3] == "lib" and name[-3:] == ".so"}
+    names = [name for name in view.names(folder) if name.startswith("lib") and name.endswith(".so")]
+    there = {name[3:-3]: f"{folder}/{name}" for name in names[:MAX_FILES]}
     for item in evidence:
         if "libldap" in item.path and not chosen:
             continue
@@ -44,6 +46,6 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
             else:
                 yield Tell(f"{folder} has no plugin lib{name}.so", f"--rule sasl={','.join(there)}")
         for place in CONFIGURATIONS:
-            for name in view.names(place):
+            for name in view.names(place)[:MAX_FILES]:
                 if name.endswith(".conf"):
                     yield Take(f"{place}/{name}", reason)
