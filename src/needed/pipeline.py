@@ -93,7 +93,7 @@ def plan(
     check_complete(closure)
     chosen = _platform(closure, platform)
     check_startable(closure)
-    requested = dict.fromkeys(map(resolver.find_program, names))
+    requested = dict.fromkeys(map(resolver.find_program, gathered.leading))
     rootfs = assemble(root, closure, additions, gathered.placed)
     if settings.hwcaps and all(settings.hwcaps[0] not in NAMES.get(item.machine.name, ()) for item in closure.programs):
         machines = ", ".join(dict.fromkeys(item.machine.name for item in closure.programs)) or "no machine"
@@ -136,6 +136,7 @@ def plan_of_image(root: ImageRoot, name: str) -> Plan:
     additions = [Addition(path, path) for path in request.additions]
     user = parse_user(root.config.user)
     choices = Choices(user, tuple(root.config.env), request.rules, frozenset(request.off), request.along)
+    choices = replace(choices, whole=request.packages)
     return plan(root, request.programs, additions, settings, choices=choices)
 
 

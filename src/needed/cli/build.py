@@ -90,10 +90,11 @@ def run(arguments: argparse.Namespace) -> int:
     from needed.request import Request, render_request
     from needed.value import replace
 
-    if bool(arguments.programs) == arguments.empty:
-        problem = "--empty is for no program at all" if arguments.programs else "no program was named"
+    named = [*arguments.programs, *(name for text in arguments.package for name in text.split(",") if name)]
+    if bool(named) == arguments.empty:
+        problem = "--empty is for no program at all" if named else "no program was named"
         raise UsageError(problem, hints=["needed build /bin/bash /bin/ls -t ls", "needed build --empty -t empty"])
-    first = default_name(arguments.programs[0]) if arguments.programs else "empty"
+    first = default_name(named[0]) if named else "empty"
     reference = parse_reference(arguments.tag or first)
     given, told = _configuration(arguments)
     destinations = [parse_destination(to_host(text)) for text in arguments.output or ()]

@@ -87,6 +87,9 @@ def _rule_of(path: str, rootfs: Rootfs, owner: dict[str, str]) -> str:
         if reasons[0].rule:
             rule = reasons[0].rule
             break
+        if reasons[0].kind == "package":
+            rule = f"package {reasons[0].subject}"
+            break
         at = reasons[0].subject
     else:
         rule = owner[at]
@@ -101,6 +104,9 @@ def render_rules(applied: Iterable[Applied], rootfs: Rootfs) -> Iterator[str]:
         share = brought.get(item.rule)
         if share:
             yield f"rule    {item.rule:<14} {share.size:>12,} bytes in {share.files:,} file{'s' * (share.files != 1)}"
+    for name, share in brought.items():
+        if name.startswith("package "):
+            yield f"{name:<22} {share.size:>12,} bytes in {share.files:,} file{'s' * (share.files != 1)}"
     for item in applied:
         for tell in item.told:
             yield f"note    {tell.message}"
@@ -121,13 +127,13 @@ def render_completeness(found: Iterable[Completeness], requested: Iterable[str])
                 rules = ", ".join(dict.fromkeys(opening.rule for opening in item.openings))
                 yield f"closure {item.program}: complete, as far as these rules go: {rules}"
             case "open":
-                yield f"closure {item.program}: left open by {_left_open(item)}"
+                yield f"closure {item.program}: left open by {left_open(item)}"
                 yield "        --with NAME takes along what it loads"
             case "unknown":
                 yield f"closure {item.program}: static, and its headers do not say what it opens"
 
 
-def _left_open(item: Completeness) -> str:
+def left_open(item: Completeness) -> str:
     """The objects whose imports no rule accounts for, at most three."""
     asking: dict[str, list[str]] = {}
     for opening in item.openings:

@@ -63,6 +63,8 @@ TRUST = ("SSL_CTX_set_default_verify_paths", "SSL_CTX_set_default_verify_file", 
          "gnutls_certificate_set_x509_system_trust", "gnutls_x509_trust_list_add_system_trust")  # fmt: skip
 UNWINDERS = ("pthread_cancel", "pthread_exit", "thrd_exit", "backtrace")
 
+OPENERS = ("dlopen", "dlmopen")
+
 TABLE = (
     Rule("name-service", imports=HOSTS, abilities=("resolver",)),
     Rule("services", imports=SERVICES),
@@ -85,5 +87,10 @@ TABLE = (
     Rule("iconv", imports=("iconv_open",)),
     Rule("pam", imports=("pam_start", "pam_start_confdir"), covers=("libpam.so.",)),
     Rule("magic", libraries=("libmagic.so.",)),
+    Rule("selinux", libraries=("libselinux.so",), covers=("libselinux.so",)),
+    Rule("bash", programs=("bash",), covers=("bash",)),
+    Rule("python", programs=("python*",), scripts=("python*",), covers=("python", "libpython")),
+    Rule("dlopen", imports=OPENERS),
+    Rule("go", abilities=("exec", "plugin", "resolver", "certificates", "zones", "users")),
 )
 NAMES = tuple(rule.name for rule in TABLE)

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from needed.closure import Reason
 from needed.rules.finding import Load, Take, Tell
-from needed.value import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,14 +32,8 @@ MAX_MODULES = 2000
 INTERNAL = "INTERNAL"
 BUILT_IN = frozenset({"UTF-8", "UTF8", "ASCII", "US-ASCII", "ANSI_X3.4-1968", "UCS-2", "UCS-4", "WCHAR_T", "UCS-4LE"})
 
-
-@value
-class Conversion:
-    """A module that converts `source` into `target`; the names are upper case and without their slashes."""
-
-    source: str
-    target: str
-    module: str
+# From which character set, into which, and the module's file. Names are in upper case, without their slashes.
+Conversion = tuple[str, str, str]
 
 
 def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
@@ -64,7 +57,7 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
         elif chosen:
             conversions, aliases = read_configuration(view, folder)
             wanted = {aliases.get(one, one) for one in chosen}
-            known = {one.source for one in conversions}
+            known = {source for source, _, _ in conversions}
             for one in chosen:
                 if aliases.get(one, one) not in known and one not in BUILT_IN:
                     yield Tell(f"iconv knows no character set {one}", "iconv -l lists them")
@@ -104,11 +97,11 @@ def read_configuration(view: View, folder: str) -> tuple[list[Conversion], dict[
                     module = line.split()[3]  # file names keep their case
                     file = module if module.endswith(".so") else f"{module}.so"
                     if "/" not in file:
-                        conversions.append(Conversion(source.rstrip("/"), target.rstrip("/"), file))
+                        conversions.append((source.rstrip("/"), target.rstrip("/"), file))
     return conversions, aliases
 
 
 def modules_between(conversions: list[Conversion], names: set[str]) -> set[str]:
     """The modules with which each of `names` is converted into each other and into libc's internal form."""
     ends = {*names, INTERNAL}
-    return {one.module for one in conversions if one.source in ends and one.target in ends}
+    return {module for source, target, module in conversions if source in ends and target in ends}
