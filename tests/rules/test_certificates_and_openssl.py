@@ -130,7 +130,7 @@ def test_what_the_configuration_includes_is_read_too_and_a_circle_ends() -> None
         "/a/d/readme": b"",
         "/a/policy": b".include /a/openssl.cnf\n",
     }
-    view = View(Walker(MemoryRoot(files)), Choices(), Closure(()))
+    view = View(Walker(MemoryRoot(files)), Choices(), Closure(()), lambda *_: False)
     read, sections = read_configuration(view, "/a/openssl.cnf")
     assert read == ["/a/openssl.cnf", "/a/d/one.cnf", "/a/policy"]
     assert [*activated(sections)] == ["/lib64/pk.so"]
@@ -156,7 +156,7 @@ def test_nss_gets_its_modules_from_its_folder_or_the_one_beside_it() -> None:
 
 
 def test_a_go_program_reads_ssl_cert_file_and_needs_the_bundle_else() -> None:
-    view = View(Walker(MemoryRoot({BUNDLE: PEM, "/ours.pem": OURS})), Choices(), Closure(()))
+    view = View(Walker(MemoryRoot({BUNDLE: PEM, "/ours.pem": OURS})), Choices(), Closure(()), lambda *_: False)
     evidence = (Evidence("/bin/go", "is Go with certificates"),)
     assert [item.path for item in find(view, evidence) if isinstance(item, Take)] == [BUNDLE]
     view.choices = Choices(env=("SSL_CERT_FILE=/ours.pem",))

@@ -83,7 +83,7 @@ TABLE = (
     Rule("ldap", libraries=("libldap",), covers=("libldap",)),
     Rule("terminfo", libraries=("libtinfo", "libncurses")),
     Rule("readline", libraries=("libreadline.so.",), programs=("bash",)),
-    Rule("vim", programs=("vim", "vim.*", "vimdiff", "rvim")),
+    Rule("vim", programs=("vim", "vim.*", "vimdiff", "rvim"), covers=("vim",)),
     Rule("iconv", imports=("iconv_open",)),
     Rule("pam", imports=("pam_start", "pam_start_confdir"), covers=("libpam.so.",)),
     Rule("magic", libraries=("libmagic.so.",)),
