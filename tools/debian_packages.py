@@ -7,25 +7,32 @@ engines of their own; no service of the machine needs to run.
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# Debian's name for the folder of this machine's libraries, "x86_64-linux-gnu".
+MULTIARCH = sysconfig.get_config_var("MULTIARCH") or f"{platform.machine()}-linux-gnu"
 # A package and what shows that it is there: a command, or a file.
 PACKAGES = {
     "binutils": "readelf",
     "busybox": "busybox",
     "ca-certificates": "/etc/ssl/certs/ca-certificates.crt",
     "crun": "crun",
+    "curl": "curl",
     "debian-archive-keyring": "/usr/share/keyrings/debian-archive-keyring.gpg",
     "docker.io": "dockerd",
+    "file": "file",
     "gcc": "gcc",
     "git": "git",
     "golang-github-containers-common": "/etc/containers/policy.json",
     "iproute2": "ip",
     "iptables": "iptables",
+    "less": "less",
     "libc6-arm64-cross": "/usr/aarch64-linux-gnu/lib/libc.so.6",
     "libc6-armhf-cross": "/usr/arm-linux-gnueabihf/lib/libc.so.6",
     "libc6-i386-cross": "/usr/i686-linux-gnu/lib/libc.so.6",
@@ -35,6 +42,8 @@ PACKAGES = {
     "libc6-riscv64-cross": "/usr/riscv64-linux-gnu/lib/libc.so.6",
     "libc6-s390x-cross": "/usr/s390x-linux-gnu/lib/libc.so.6",
     "libc6-dev": "/usr/include/stdio.h",
+    "libnss3": f"/usr/lib/{MULTIARCH}/libnss3.so",
+    "libsasl2-modules": f"/usr/lib/{MULTIARCH}/sasl2/libplain.so",
     "make": "make",
     "musl-tools": "musl-gcc",
     "nginx": "nginx",
@@ -51,6 +60,8 @@ PACKAGES = {
     "uidmap": "newuidmap",
     "umoci": "umoci",
     "util-linux": "setpriv",
+    "vim": "vim",
+    "wget": "wget",
 }
 
 

@@ -61,6 +61,10 @@ TEMPORARY = ("mkstemp", "mkstemp64", "mkostemp", "mkostemp64", "mkstemps", "mkst
              "mkdtemp", "mktemp", "tmpfile", "tmpfile64", "tmpnam", "tmpnam_r", "tempnam")  # fmt: skip
 TEMPORARY_BY_NAME = ("sshd", "postgres", "redis-server", "python3*", "perl*", "java", "ruby*", "vi", "vim*", "less")
 REDIS = ("redis-server", "redis-sentinel", "valkey-server", "valkey-sentinel", "keydb-server")
+TRUST = ("SSL_CTX_set_default_verify_paths", "SSL_CTX_set_default_verify_file", "SSL_CTX_set_default_verify_dir",
+         "SSL_CTX_set_default_verify_store", "X509_STORE_set_default_paths", "X509_STORE_set_default_paths_ex",
+         "X509_get_default_cert_file", "X509_get_default_cert_dir",
+         "gnutls_certificate_set_x509_system_trust", "gnutls_x509_trust_list_add_system_trust")  # fmt: skip
 UNWINDERS = ("pthread_cancel", "pthread_exit", "thrd_exit", "backtrace")
 
 OPENERS = ("dlopen", "dlmopen")
@@ -73,6 +77,21 @@ TABLE = (
     Rule("unwinder", imports=UNWINDERS),
     Rule("locale", imports=LOCALES),
     Rule("zones", imports=ZONES, abilities=("zones",)),
+    Rule("certificates", TRUST, ("libcurl.so.", "libcurl-gnutls.so."), ("ldapsearch", "ldapwhoami"), ("certificates",)),
+    Rule("openssl", libraries=("libcrypto.so.",), covers=("libcrypto.so.",)),
+    Rule("mozilla-nss", libraries=("libnss3.so",),
+         covers=("libnss3.so", "libnssutil3.so", "libnspr4.so", "libsoftokn3.so", "libfreebl")),
+    Rule("p11-kit", libraries=("libp11-kit.so.",), covers=("libp11-kit.so.",)),
+    Rule("sasl", imports=("sasl_client_init", "sasl_server_init"), covers=("libsasl2.so.",)),
+    Rule("kerberos", libraries=("libkrb5.so.", "libgssapi_krb5.so."),
+         covers=("libkrb5.so.", "libkrb5support.so.", "libgssapi_krb5.so.")),
+    Rule("ldap", libraries=("libldap",), covers=("libldap",)),
+    Rule("terminfo", libraries=("libtinfo", "libncurses")),
+    Rule("readline", libraries=("libreadline.so.",), programs=("bash",)),
+    Rule("vim", programs=("vim", "vim.*", "vimdiff", "rvim"), covers=("vim",)),
+    Rule("iconv", imports=("iconv_open",)),
+    Rule("pam", imports=("pam_start", "pam_start_confdir"), covers=("libpam.so.",)),
+    Rule("magic", libraries=("libmagic.so.",)),
     Rule("selinux", libraries=("libselinux.so",), covers=("libselinux.so",)),
     Rule("bash", programs=("bash",), covers=("bash",)),
     Rule("shell", imports=("system", "popen", "wordexp")),
