@@ -70,6 +70,8 @@ TABLE = (
     Rule("unwinder", imports=UNWINDERS),
     Rule("locale", imports=LOCALES),
     Rule("zones", imports=ZONES, abilities=("zones",)),
+    # What interpreters, servers and libraries for pictures, sound and windows load by their configuration.
+    Rule("php", libraries=("libphp",), programs=("php*",), covers=("php", "libphp")),
 )
 NAMES = tuple(rule.name for rule in TABLE)
 
