@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 # A package and what shows that it is there: a command, or a file.
 PACKAGES = {
+    "apache2": "apache2",
     "binutils": "readelf",
     "ca-certificates": "/etc/ssl/certs/ca-certificates.crt",
     "crun": "crun",
@@ -35,6 +36,9 @@ PACKAGES = {
     "libc6-dev": "/usr/include/stdio.h",
     "make": "make",
     "musl-tools": "musl-gcc",
+    "php8.2-cli": "php8.2",
+    "php8.2-mbstring": "/usr/lib/php/20220829/mbstring.so",
+    "php8.2-sqlite3": "/usr/lib/php/20220829/pdo_sqlite.so",
     "podman": "podman",
     "qemu-user-static": "qemu-s390x-static",
     "runc": "runc",

@@ -71,6 +71,7 @@ TABLE = (
     Rule("locale", imports=LOCALES),
     Rule("zones", imports=ZONES, abilities=("zones",)),
     # What interpreters, servers and libraries for pictures, sound and windows load by their configuration.
+    Rule("apache", programs=("apache2", "httpd"), covers=("apache2", "httpd")),
     Rule("php", libraries=("libphp",), programs=("php*",), covers=("php", "libphp")),
 )
 NAMES = tuple(rule.name for rule in TABLE)
