@@ -73,6 +73,9 @@ TABLE = (
     # What interpreters, servers and libraries for pictures, sound and windows load by their configuration.
     Rule("apache", programs=("apache2", "httpd"), covers=("apache2", "httpd")),
     Rule("php", libraries=("libphp",), programs=("php*",), covers=("php", "libphp")),
+    Rule("imagemagick", libraries=("libMagickCore-",), covers=("libMagickCore-", "libltdl.so")),
+    Rule("graphicsmagick", libraries=("libGraphicsMagick-",), covers=("libGraphicsMagick-",)),
+    Rule("odbc", libraries=("libodbc.so", "libiodbc.so"), covers=("libodbc.so", "libodbcinst.so", "libiodbc")),
 )
 NAMES = tuple(rule.name for rule in TABLE)
 
