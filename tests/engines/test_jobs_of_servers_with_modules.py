@@ -1,4 +1,4 @@
-"""apache and PHP: what they load is written in their configuration, and they do their work without a file named by hand."""
+"""apache and PHP load what is written in their configuration: they do their work without a file named by hand."""
 
 from __future__ import annotations
 

@@ -94,6 +94,14 @@ TABLE = (
     Rule("mesa", libraries=("libGLX.so", "libEGL.so", "libGLX_mesa.so", "libEGL_mesa.so", "libgbm.so"),
          covers=("libGLX.so", "libEGL.so", "libGLX_mesa.so", "libEGL_mesa.so", "libgbm.so")),
     Rule("vulkan", libraries=("libvulkan.so",), covers=("libvulkan.so",)),
+    Rule("hardware-video", libraries=("libva.so", "libvdpau.so"), covers=("libva.so", "libvdpau.so")),
+    Rule("qt", libraries=("libQt5", "libQt6"), covers=("libQt5", "libQt6")),
+    Rule("gstreamer", libraries=("libgstreamer-1.0.so",), covers=("libgstreamer-1.0.so",)),
+    Rule("ghostscript", libraries=("libgs.so",), programs=("gs",)),
+    Rule("tesseract", libraries=("libtesseract.so",)),
+    Rule("proj", libraries=("libproj.so", "libgdal.so"), covers=("libgdal.so",)),
+    Rule("dictionaries", libraries=("libhunspell-",)),
+    Rule("pci", libraries=("libpci.so",)),
     Rule("alsa", libraries=("libasound.so",), covers=("libasound.so",)),
 )
 NAMES = tuple(rule.name for rule in TABLE)

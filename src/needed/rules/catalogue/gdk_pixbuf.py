@@ -4,7 +4,7 @@ Recognises: a library libgdk_pixbuf-2.0.
 Adds: loaders.cache, which says what a file's first bytes mean, and the small loaders that it names (bmp, gif, ico, pnm,
     tga, xbm, xpm and kin). PNG and JPEG are built in, on Debian at least. What brings large libraries (svg, tiff,
     webp, avif, heif, jxl, wmf) is left to choose, and told once.
-Costs: 235 kB; svg 9 MB more, tiff 2.3.
+Costs: 209,181 bytes; svg 11 MB more.
 Choices: `--rule gdk-pixbuf=svg,tiff` adds these to the small ones, `--rule gdk-pixbuf=all` every one.
 Source: gdk-pixbuf/gdk-pixbuf-io.c, gdk-pixbuf-query-loaders(1); `strace -e %file gdk-pixbuf-thumbnailer`.
 """

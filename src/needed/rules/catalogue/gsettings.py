@@ -29,4 +29,4 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
         for path in there:
             yield Take(path, reason)
         if not there:
-            yield Tell(f"{item.path} asks for settings, and the root has no {PATHS[0]}", "glib-compile-schemas in the root")
+            yield Tell(f"{item.path} asks for settings, and the root has no schemas compiled", "glib-compile-schemas")

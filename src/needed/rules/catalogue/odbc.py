@@ -60,12 +60,11 @@ def parse_drivers(text: str) -> dict[str, str]:
     """The Driver of each section of an odbcinst.ini but [ODBC]."""
     found: dict[str, str] = {}
     section = ""
-    for line in text.splitlines():
-        line = line.strip()
+    for line in map(str.strip, text.splitlines()):
         if line.startswith("[") and line.endswith("]"):
             section = line[1:-1].strip()
         key, equals, value = line.partition("=")
-        if equals and section.lower() not in ("", "odbc") and key.strip().lower() in ("driver", "driver64"):
-            if value.strip() and len(found) < MAX_DRIVERS:
-                found[section] = value.strip()
+        named = equals and value.strip() and key.strip().lower() in ("driver", "driver64")
+        if named and section.lower() not in ("", "odbc") and len(found) < MAX_DRIVERS:
+            found[section] = value.strip()
     return found
