@@ -28,7 +28,7 @@ def test_php_has_the_extensions_that_its_configuration_enables(docker: Docker, n
 
 def test_without_php_there_is_neither_an_extension_nor_a_time(docker: Docker, needed: Needed) -> None:
     job = build(docker, needed, "php-without", "php8.2", "--no-rule", "php")
-    assert 'undefined function mb_strlen()' in job.work("-r", 'mb_strlen("");', ok=False).said
+    assert "undefined function mb_strlen()" in job.work("-r", 'mb_strlen("");', ok=False).said
     assert 'Class "PDO" not found' in job.work("-r", 'new PDO("sqlite::memory:");', ok=False).said
     assert job.work("-r", 'date("T");', ok=False).status == 139  # Debian's PHP, without the system's zones
 

@@ -165,7 +165,7 @@ def _written(view: View, configuration: Configuration, reason: Reason) -> Iterat
     folders |= {path.rpartition("/")[0] for path in logs}
     for folder in sorted(folders):
         real = configuration.absolute(folder)
-        if real.count("/") > 1:
+        if real.count("/") > 1 or not view.find(real):  # never /run or /var itself
             yield Make(_followed(view, real), None, reason, 0o755, view.choices.user)
     for path, target in sorted(logs.items()):
         yield Link(_followed(view, path), target, reason)

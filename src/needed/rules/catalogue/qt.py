@@ -2,8 +2,8 @@
 
 Recognises: libraries libQt5... and libQt6..., of which each has kinds of plugins of its own.
 Adds: with Gui the platform that QT_QPA_PLATFORM of the image names, else xcb, wayland, offscreen and minimal, the
-    formats gif, ico and jpeg, and composed keys; with Svg its formats; with Sql the drivers that are installed; with
-    Network TLS, as a plugin (Qt 6) or as libssl (Qt 5); with Quick or OpenGL what joins xcb and OpenGL; a qt.conf
+    formats gif, ico and jpeg, and with xcb composed keys; with Svg its formats; with Sql the drivers that are installed;
+    with Network TLS, as a plugin (Qt 6) or as libssl (Qt 5); with Quick or OpenGL what joins xcb and OpenGL; a qt.conf
     beside a program. Themes of desktops, and modules of QML, are left to choose.
 Costs: platforms and formats 2.4 MB, SQLite's driver 1.6 MB with its library, libssl and libcrypto 5.4 MB.
 Choices: `--rule qt=platforms/eglfs,platformthemes/gtk3` adds plugins, by kind and name; `--rule qt=qml` the modules
@@ -51,6 +51,8 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
         folders = plugin_folders(view, item.path, major)
         for kind, usual in PLUGINS.get(part, {}).items():
             wanted = _platforms(view) if kind == "platforms" else usual
+            if kind == "platforminputcontexts" and "xcb" not in _platforms(view):
+                continue
             for path, plugin in _plugins(view, folders, kind):
                 if wanted is None or plugin in wanted:
                     yield Load(path, item.path, reason)
