@@ -46,7 +46,7 @@ PACKAGES = {
     "libgdk-pixbuf2.0-bin": "gdk-pixbuf-thumbnailer",
     "libglib2.0-bin": "gsettings",
     "libqt5sql5-sqlite": "/usr/share/doc/libqt5sql5-sqlite",
-    "libsqliteodbc": "/usr/share/libsqliteodbc/unixodbc.ini",
+    "libsqliteodbc": "/usr/share/sqliteodbc/unixodbc.ini",
     "libxkbcommon-tools": "xkbcli",
     "make": "make",
     "musl-tools": "musl-gcc",

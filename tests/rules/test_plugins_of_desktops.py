@@ -68,9 +68,12 @@ def test_types_of_files_come_where_they_are_guessed() -> None:
 
 
 def test_gio_has_the_module_for_tls_and_none_of_a_desktop() -> None:
-    modules: Tree = {f"{LIB}/gio/modules/libgiognutls.so": elf("libgnutls.so.30"), f"{LIB}/libgnutls.so.30": elf(),
-                     f"{LIB}/gio/modules/libdconfsettings.so": elf(),
-                     f"{LIB}/gio/modules/giomodule.cache": b"libgiognutls.so: gio-tls-backend"}  # fmt: skip
+    modules: Tree = {
+        f"{LIB}/gio/modules/libgiognutls.so": elf("libgnutls.so.30"),
+        f"{LIB}/libgnutls.so.30": elf(),
+        f"{LIB}/gio/modules/libdconfsettings.so": elf(),
+        f"{LIB}/gio/modules/giomodule.cache": b"libgiognutls.so: gio-tls-backend",
+    }
     tree = asking("libgio-2.0.so.0", imports=("g_tls_backend_get_default",))
     found = planned(tree | modules)
     assert of_rule(found, "gio") == {f"{LIB}/gio/modules/libgiognutls.so"}
@@ -102,8 +105,12 @@ FONTS = (
 
 
 def fonts(*paths: str) -> Tree:
-    configuration: Tree = {"/etc/fonts/fonts.conf": b"<fontconfig/>", "/usr/share/x.conf": b"<fontconfig/>",
-                           "/etc/fonts/conf.d/10-x.conf": "-> /usr/share/x.conf", "/etc/fonts/conf.d/README": b""}  # fmt: skip
+    configuration: Tree = {
+        "/etc/fonts/fonts.conf": b"<fontconfig/>",
+        "/usr/share/x.conf": b"<fontconfig/>",
+        "/etc/fonts/conf.d/10-x.conf": "-> /usr/share/x.conf",
+        "/etc/fonts/conf.d/README": b"",
+    }
     return using("libfontconfig.so.1") | configuration | dict.fromkeys(paths, b"font")
 
 
@@ -238,9 +245,16 @@ PLUGINS = f"{LIB}/qt5/plugins"
 
 
 def qt(*libraries: str) -> Tree:
-    plugins = ("platforms/libqxcb.so", "platforms/libqoffscreen.so", "platforms/libqeglfs.so",
-               "imageformats/libqgif.so", "sqldrivers/libqsqlite.so", "platforminputcontexts/libcomposeplatforminputcontextplugin.so",
-               "platformthemes/libqgtk3.so", "xcbglintegrations/libqxcb-glx-integration.so")  # fmt: skip
+    plugins = (
+        "platforms/libqxcb.so",
+        "platforms/libqoffscreen.so",
+        "platforms/libqeglfs.so",
+        "imageformats/libqgif.so",
+        "sqldrivers/libqsqlite.so",
+        "platforminputcontexts/libcomposeplatforminputcontextplugin.so",
+        "platformthemes/libqgtk3.so",
+        "xcbglintegrations/libqxcb-glx-integration.so",
+    )
     return using("libQt5Core.so.5", *libraries) | {f"{PLUGINS}/{name}": elf() for name in plugins}
 
 
@@ -253,9 +267,11 @@ def test_each_library_of_qt_has_the_plugins_of_its_kind() -> None:
     assert of_qt(qt()) == set()
     assert of_qt(qt("libQt5Sql.so.5")) == {"sqldrivers/libqsqlite.so"}
     assert of_qt(qt("libQt5Gui.so.5")) == {
-        "platforms/libqxcb.so", "platforms/libqoffscreen.so", "imageformats/libqgif.so",
+        "platforms/libqxcb.so",
+        "platforms/libqoffscreen.so",
+        "imageformats/libqgif.so",
         "platforminputcontexts/libcomposeplatforminputcontextplugin.so",
-    }  # fmt: skip
+    }
     assert "xcbglintegrations/libqxcb-glx-integration.so" in of_qt(qt("libQt5Gui.so.5", "libQt5Quick.so.5"))
 
 
@@ -270,9 +286,13 @@ def test_plugins_of_qt_are_chosen_by_kind_and_name() -> None:
 
 
 def test_qt_of_a_program_with_everything_beside_it() -> None:
-    tree: Tree = {"/opt/p/bin/p": program("libQt6Gui.so.6", "libQt6Core.so.6"), "/opt/p/bin/qt.conf": b"[Paths]\n",
-                  f"{LIB}/libQt6Gui.so.6": elf(), f"{LIB}/libQt6Core.so.6": elf(),
-                  "/opt/p/bin/plugins/platforms/libqoffscreen.so": elf()}  # fmt: skip
+    tree: Tree = {
+        "/opt/p/bin/p": program("libQt6Gui.so.6", "libQt6Core.so.6"),
+        "/opt/p/bin/qt.conf": b"[Paths]\n",
+        f"{LIB}/libQt6Gui.so.6": elf(),
+        f"{LIB}/libQt6Core.so.6": elf(),
+        "/opt/p/bin/plugins/platforms/libqoffscreen.so": elf(),
+    }
     found = of_rule(planned(tree, path="/opt/p/bin/p"), "qt")
     assert found == {"/opt/p/bin/qt.conf", "/opt/p/bin/plugins/platforms/libqoffscreen.so"}
 
@@ -302,11 +322,16 @@ def test_gstreamer_has_basic_elements_and_its_scanner() -> None:
 def test_ghostscript_has_its_resources_and_no_maps_of_east_asia() -> None:
     folder = "/usr/share/ghostscript/10.00.0"
     tree = using("libgs.so.10") | {
-        f"{folder}/Resource/Init/gs_init.ps": b"%!", f"{folder}/Resource/Font/Sans": "-> /usr/share/fonts/sans.t1",
-        "/usr/share/fonts/sans.t1": b"%!", f"{folder}/lib/ps2ascii.ps": b"%!", "/etc/papersize": b"a4\n",
-        f"{folder}/Resource/CMap": "-> /var/lib/ghostscript/CMap", "/var/lib/ghostscript/CMap/GBK": b"%!",
-        f"{folder}/iccprofiles": "-> ../../color", "/usr/share/color/gray.icc": b"icc",
-    }  # fmt: skip
+        f"{folder}/Resource/Init/gs_init.ps": b"%!",
+        f"{folder}/Resource/Font/Sans": "-> /usr/share/fonts/sans.t1",
+        "/usr/share/fonts/sans.t1": b"%!",
+        f"{folder}/lib/ps2ascii.ps": b"%!",
+        "/etc/papersize": b"a4\n",
+        f"{folder}/Resource/CMap": "-> /var/lib/ghostscript/CMap",
+        "/var/lib/ghostscript/CMap/GBK": b"%!",
+        f"{folder}/iccprofiles": "-> ../../color",
+        "/usr/share/color/gray.icc": b"icc",
+    }
     entries = planned(tree).rootfs.entries.keys()
     wanted = {f"{folder}/Resource/Init/gs_init.ps", "/usr/share/fonts/sans.t1", "/usr/share/color/gray.icc"}
     assert {*wanted, "/etc/papersize", f"{folder}/iccprofiles"} <= entries

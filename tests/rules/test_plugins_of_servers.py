@@ -134,8 +134,10 @@ def test_what_debians_start_script_exports_is_defined_for_the_images_user() -> N
     assert isinstance(main.content, GeneratedContent)
     lines = main.content.content.decode().splitlines()
     assert lines[:3] == [
-        "Define APACHE_LOG_DIR /var/log/apache2", "Define APACHE_RUN_DIR /run/apache2", "Define APACHE_RUN_USER #65532",
-    ]  # fmt: skip
+        "Define APACHE_LOG_DIR /var/log/apache2",
+        "Define APACHE_RUN_DIR /run/apache2",
+        "Define APACHE_RUN_USER #65532",
+    ]
     folder = found.rootfs.entries["/run/apache2"]
     assert isinstance(folder, Directory)
     assert folder.owner == (65532, 65532)
@@ -157,6 +159,26 @@ def test_apache_comes_without_documents_where_the_configuration_is_all_that_is_w
 def test_an_include_of_itself_ends() -> None:
     tree = apache_tree() | {"/etc/apache2/apache2.conf": b"Include apache2.conf\nInclude ../../../etc/apache2/*.conf\n"}
     assert "/etc/apache2/apache2.conf" in of_rule(planned(tree, path="/usr/sbin/apache2"), "apache")
+
+
+def test_a_php_that_apache_loads_has_its_own_configuration() -> None:
+    library = elf() + b"\0/etc/php/8.2/apache2\0/etc/php/8.2/apache2/conf.d\0/usr/lib/php/20220829\0"
+    tree = apache_tree() | {
+        "/etc/apache2/mods-enabled/php.load": b"LoadModule php_module /usr/lib/apache2/modules/libphp8.2.so",
+        "/usr/lib/apache2/modules/libphp8.2.so": library,
+        "/etc/php/8.2/apache2/conf.d/10-pdo.ini": b"extension=pdo",
+        "/usr/lib/php/20220829/pdo.so": elf(),
+    }
+    found = planned(tree, path="/usr/sbin/apache2")
+    assert "/usr/lib/apache2/modules/libphp8.2.so" in of_rule(found, "apache")
+    assert {"/etc/php/8.2/apache2/conf.d/10-pdo.ini", "/usr/lib/php/20220829/pdo.so"} <= of_rule(found, "php")
+
+
+def test_a_hostile_configuration_of_apache_ends_soon() -> None:
+    doubling = "Define A " + "x" * 4000 + "\nErrorLog " + "${A}" * 100_000 + "\n"
+    including = "Include sites-enabled/*.conf\n" * 100_000
+    tree = apache_tree() | {"/etc/apache2/apache2.conf": (doubling + including).encode()}
+    assert "/srv/www/index.html" in planned(tree, path="/usr/sbin/apache2").rootfs.entries
 
 
 DRIVERS = b"[ODBC]\nTrace=No\n[SQLite3]\nDriver=libsqlite3odbc.so\nSetup=libsetup.so\n[Pg]\nDriver = /opt/pg.so\n"

@@ -14,6 +14,8 @@ Source: https://httpd.apache.org/docs/2.4/mod/core.html (Include, Define, Defaul
 
 from __future__ import annotations
 
+from itertools import islice
+
 from needed.closure import Reason
 from needed.rules.finding import Link, Load, Make, Take, Tell
 
@@ -30,6 +32,8 @@ CONFIGURATIONS = (
     "/usr/local/apache2/conf/httpd.conf",
 )  # fmt: skip
 MAX_FILES = 1_000
+MAX_INCLUDES = 500
+MAX_WORD = 4_096  # characters
 MAX_DIRECTIVES = 100_000
 MAX_DOCUMENTS = 16 << 20  # bytes
 MAX_PAGES = 5_000
@@ -78,12 +82,14 @@ class Configuration:
         self.server_root = main.rpartition("/")[0].removesuffix("/conf")
         self.files: dict[str, None] = {}
         self.directives: list[tuple[str, str]] = []
+        self.includes = 0
         pending = [main]
         while pending and len(self.files) < MAX_FILES and len(self.directives) < MAX_DIRECTIVES:
             path = pending.pop()
             if path not in self.files:
                 self.files[path] = None
-                pending += reversed([*self._read(path)])
+                pending += reversed([*islice(self._read(path), MAX_FILES)])
+                del pending[:-MAX_FILES]
 
     def _read(self, path: str) -> Iterator[str]:
         """Notes the directives of a file; gives the files that it includes."""
@@ -93,6 +99,9 @@ class Configuration:
             if not words or name.startswith(("#", "<")):
                 continue
             if name in ("include", "includeoptional"):
+                self.includes += 1
+                if self.includes > MAX_INCLUDES:
+                    continue
                 yield from self.included(self.absolute(words[0]))
             elif name == "define" and len(words) > 1:
                 self.variables.setdefault(words[0], words[1])
@@ -102,12 +111,14 @@ class Configuration:
                 self.directives.append((name, words[-1] if name == "loadmodule" else words[0]))
 
     def expand(self, word: str) -> str:
-        """`word` with its ${NAME} replaced, once: a value is not looked into again."""
+        """`word` with its ${NAME} replaced, once: a value is not looked into, and a word stays a word."""
         before, *rest = word.split("${")
         for piece in rest:
             name, brace, after = piece.partition("}")
             value = self.variables.get(name) or self.view.choices.variable(name)
             before += value + after if brace and value is not None else "${" + piece
+            if len(before) > MAX_WORD:
+                return word
         return before
 
     def absolute(self, path: str) -> str:

@@ -26,6 +26,8 @@ NAME = "mesa"
 VENDORS = ("/etc/glvnd/egl_vendor.d", "/usr/share/glvnd/egl_vendor.d")
 NEUTRAL = ("libGL.so", "libGLX.so", "libEGL.so", "libOpenGL.so", "libGLESv")
 SOFTWARE = "swrast,kms_swrast"
+MAX_MANIFESTS = 100
+MAX_MANIFEST = 65_536  # bytes
 
 
 def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
@@ -37,7 +39,7 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
         elif name.startswith("libEGL.so"):
             for path in manifests(view, VENDORS):
                 yield Take(path, reason)
-                yield Load(library_path(view.read(path)), item.path, reason)
+                yield Load(library_path(view.read(path, MAX_MANIFEST)), item.path, reason)
         else:
             yield from _drivers(view, item.path, reason)
 
@@ -66,7 +68,8 @@ def asked_by_program(view: View, libraries: tuple[str, ...]) -> bool:
 
 def manifests(view: View, folders: tuple[str, ...]) -> list[str]:
     """The JSON files of folders of vendors or drivers."""
-    return [f"{folder}/{name}" for folder in folders for name in view.names(folder) if name.endswith(".json")]
+    found = [f"{folder}/{name}" for folder in folders for name in view.names(folder) if name.endswith(".json")]
+    return found[:MAX_MANIFESTS]
 
 
 def library_path(manifest: bytes) -> str:

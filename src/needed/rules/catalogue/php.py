@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from needed.rules.view import View
 
 NAME = "php"
-MAX_PROGRAM = 64 << 20  # bytes that are searched for the folders that were compiled in
+MAX_PROGRAM = 32 << 20  # bytes that are searched for the folders that were compiled in
 MAX_STRINGS = 4_000
+MAX_FOLDERS = 200
+MAX_EXTENSIONS = 1_000
 MAX_FILES = 500
 ZONES = "/usr/share/zoneinfo"
 ENABLES = ("extension", "zend_extension")
@@ -40,15 +42,18 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
         wanted = set(chosen.split(",")) if chosen else None
         enabling = [path for folder in folders for path in _ini_files(view, folder)][:MAX_FILES]
         settings: dict[str, str] = {}
+        extensions: set[str] = set()
         for path in (*files, *enabling):
             lines = [*parse_ini(view.text(path))]
-            names = [value for key, value in lines if key in ENABLES]
+            names = [value for key, value in lines if key in ENABLES and value]
             if wanted is not None and names and not any(_plain(name) in wanted for name in names):
                 continue
             yield Take(path, reason)
             settings |= dict(lines)
-            for name in names:
-                yield from _extension(view, item.path, _places(name, folders, settings), reason)
+            for name in dict.fromkeys(names):
+                if name not in extensions and len(extensions) < MAX_EXTENSIONS:
+                    extensions.add(name)
+                    yield from _extension(view, item.path, _places(name, folders, settings), reason)
         yield from _written(view, settings, reason)
         if f"{ZONES}/zone.tab".encode() in program:  # else the zones are built in
             yield Take(f"{ZONES}/zone.tab", reason)
@@ -63,9 +68,10 @@ def compiled_folders(view: View, program: bytes) -> list[str]:
 
     found: dict[str, None] = {}
     for match in re.finditer(rb"(?<=\0)/(?:etc|usr|opt|lib)[!-9;-~]{0,200}(?=\0)", program):
-        if len(found) < MAX_STRINGS:
-            found[match[0].decode("ascii").rstrip("/")] = None
-    return [path for path in found if view.is_folder(path)]
+        found[match[0].decode("ascii").rstrip("/")] = None
+        if len(found) == MAX_STRINGS:
+            break
+    return [path for path in found if view.is_folder(path)][:MAX_FOLDERS]
 
 
 def _ini_files(view: View, folder: str) -> Iterator[str]:

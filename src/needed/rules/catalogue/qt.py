@@ -2,7 +2,7 @@
 
 Recognises: libraries libQt5... and libQt6..., of which each has kinds of plugins of its own.
 Adds: with Gui the platform that QT_QPA_PLATFORM of the image names, else xcb, wayland, offscreen and minimal, the
-    formats gif, ico and jpeg, and with xcb composed keys; with Svg its formats; with Sql the drivers that are installed;
+    formats gif, ico and jpeg, and with xcb composed keys; with Svg its formats; with Sql the drivers that are there;
     with Network TLS, as a plugin (Qt 6) or as libssl (Qt 5); with Quick or OpenGL what joins xcb and OpenGL; a qt.conf
     beside a program. Themes of desktops, and modules of QML, are left to choose.
 Costs: platforms and formats 2.4 MB, SQLite's driver 1.6 MB with its library, libssl and libcrypto 5.4 MB.

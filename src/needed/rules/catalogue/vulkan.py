@@ -12,7 +12,7 @@ Source: https://github.com/KhronosGroup/Vulkan-Loader docs/LoaderDriverInterface
 from __future__ import annotations
 
 from needed.closure import Reason
-from needed.rules.catalogue.mesa import asked_by_program, library_path, manifests
+from needed.rules.catalogue.mesa import MAX_MANIFEST, asked_by_program, library_path, manifests
 from needed.rules.finding import Load, Take, Tell
 
 TYPE_CHECKING = False
@@ -38,7 +38,7 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
     names = tuple(chosen.split(","))
     taken = [path for path in there if chosen == "all" or path.rpartition("/")[2].startswith(names)]
     for path in taken:
-        named = library_path(view.read(path))
+        named = library_path(view.read(path, MAX_MANIFEST))
         if "/" in named and not named.startswith("/"):
             named = f"{path.rpartition('/')[0]}/{named}"
         yield Take(path, reason)
