@@ -3,7 +3,7 @@
 Recognises: libraries libva and libvdpau.
 Adds: nothing, since a driver is for one maker's hardware and a program works without; where a program itself links the
     library, the root's drivers are told.
-Costs: nothing; a driver 1 to 40 MB with its libraries.
+Costs: nothing, unless a driver is chosen.
 Choices: `--rule hardware-video=iHD,radeonsi` takes these drivers, `--rule hardware-video=all` every one.
 Source: libva va/va.c (va_openDriver), libvdpau src/vdpau_wrapper.c; `strace -e %file vainfo`.
 """

@@ -4,7 +4,7 @@ Recognises: libGLX and libEGL of libglvnd, and Mesa's own libraries, which load 
 Adds: libGLX_mesa beside libGLX; libEGL_mesa, and the file that names it, beside libEGL. The software renderer where a
     program itself links or opens OpenGL: it needs libLLVM. Where only a library does, a driver is left to choose.
     Drivers of hardware come by choice.
-Costs: the libraries 1.5 MB; the renderer 150 MB, 117 of them libLLVM.
+Costs: the libraries 2.6 MB; the renderer 205 MB more, 117 of them libLLVM.
 Choices: `--rule mesa=swrast` takes the software renderer, `--rule mesa=iris,radeonsi` these drivers, `--rule mesa=all`
     every one, `--rule mesa=none` none.
 Source: libglvnd src/EGL/libeglvendor.c, src/GLX/libglxmapping.c; Mesa src/loader/loader.c; `strace -e %file eglinfo`.

@@ -2,7 +2,7 @@
 
 Recognises: a library libpci that a program itself links.
 Adds: pci.ids, compressed or not, as the root has it. Without it devices have numbers.
-Costs: 350 kB compressed, 1.3 MB not.
+Costs: 1.3 MB.
 Source: pciutils lib/names.c; `strace -e %file lspci`.
 """
 

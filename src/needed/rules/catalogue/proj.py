@@ -3,7 +3,7 @@
 Recognises: libraries libproj and libgdal.
 Adds: proj.db and proj.ini, without which no coordinate system is known; GDAL's folder of tables, and the plugins of
     formats that are installed for it. Grids that make transformations more exact are left to choose.
-Costs: 8.3 MB for PROJ, 1.9 MB for GDAL.
+Costs: 8,283,162 bytes for PROJ.
 Choices: `--rule proj=all` takes the grids along.
 Source: https://proj.org/en/stable/resource_files.html; GDAL's GDAL_DATA; `strace -e %file projinfo EPSG:4326`.
 """

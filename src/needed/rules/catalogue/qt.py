@@ -5,7 +5,7 @@ Adds: with Gui the platform that QT_QPA_PLATFORM of the image names, else xcb, w
     formats gif, ico and jpeg, and with xcb composed keys; with Svg its formats; with Sql the drivers that are there;
     with Network TLS, as a plugin (Qt 6) or as libssl (Qt 5); with Quick or OpenGL what joins xcb and OpenGL; a qt.conf
     beside a program. Themes of desktops, and modules of QML, are left to choose.
-Costs: platforms and formats 2.4 MB, SQLite's driver 1.6 MB with its library, libssl and libcrypto 5.4 MB.
+Costs: 10,593,084 bytes for a program with Gui and Sql, with the libraries and the font that xcb brings.
 Choices: `--rule qt=platforms/eglfs,platformthemes/gtk3` adds plugins, by kind and name; `--rule qt=qml` the modules
     of QML; `--rule qt=all` every plugin.
 Source: https://doc.qt.io/qt-6/deployment-plugins.html, qt-conf.html; `strace -e %file qhelpgenerator`.

@@ -3,7 +3,7 @@
 Recognises: a library libvulkan, linked or opened.
 Adds: lavapipe, which needs no hardware, where a program itself links or opens libvulkan; where only a library does, a
     driver is left to choose. Drivers of hardware come by choice.
-Costs: lavapipe 150 MB, 117 of them libLLVM.
+Costs: lavapipe 186 MB, 117 of them libLLVM.
 Choices: `--rule vulkan=radeon,intel` takes the drivers whose files' names begin so, `--rule vulkan=lvp` lavapipe,
     `--rule vulkan=all` every one, `--rule vulkan=none` none.
 Source: https://github.com/KhronosGroup/Vulkan-Loader docs/LoaderDriverInterface.md; `strace -e %file vulkaninfo`.
