@@ -26,6 +26,7 @@ PACKAGES = {
     "fonts-dejavu-core": "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
     "gcc": "gcc",
     "ghostscript": "gs",
+    "glib-networking": "/usr/share/doc/glib-networking",
     "golang-github-containers-common": "/etc/containers/policy.json",
     "gsettings-desktop-schemas": "/usr/share/glib-2.0/schemas/org.gnome.system.proxy.gschema.xml",
     "gstreamer1.0-tools": "gst-launch-1.0",

@@ -1,6 +1,6 @@
 """Programs whose libraries load plugins and data: each does its work, and without the rule it says what it lacks.
 
-Mesa, Vulkan and GIO's TLS are not here, since their images are large or need a server: tests/rules has their rules.
+Mesa and Vulkan are not here, since their images are large: tests/rules has their rules.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.engines.conftest import Needed
-from tests.engines.engines import Docker
+from tests.engines.engines import Docker, run
 from tests.engines.jobs import Outcome, build
 
 QT = "/usr/lib/qt5/bin/qhelpgenerator"
@@ -76,6 +76,25 @@ def test_without_the_rule_it_says_what_it_lacks(
     program, *words = command
     job = build(docker, needed, f"without-{rule}", program, "--no-rule", rule)
     assert says in job.work(*words, ok=False).said
+
+
+ASKS_FOR_TLS = """
+extern void *g_tls_backend_get_default(void);
+extern int g_tls_backend_supports_tls(void *);
+extern int puts(const char *);
+int main(void) { return puts(g_tls_backend_supports_tls(g_tls_backend_get_default()) ? "TLS" : "no TLS") < 0; }
+"""
+
+
+@pytest.mark.parametrize(("options", "answer"), [([], "TLS\n"), (["--no-rule", "gio"], "no TLS\n")])
+def test_gio_speaks_tls_by_its_rule(
+    docker: Docker, needed: Needed, tmp_path: Path, options: list[str], answer: str
+) -> None:
+    (tmp_path / "tls.c").write_text(ASKS_FOR_TLS, encoding="ascii")
+    # The header files are a package of 10 MB, and the library that a program links is there without it.
+    run("gcc", tmp_path / "tls.c", "-o", tmp_path / "tls", "-l:libgio-2.0.so.0", "-l:libgobject-2.0.so.0")
+    job = build(docker, needed, "gio", tmp_path / "tls", *options)
+    assert job.work().stdout == answer
 
 
 def thumbnail(docker: Docker, needed: Needed, folder: Path, *options: str) -> Outcome:

@@ -50,6 +50,10 @@ def _drivers(view: View, by: str, reason: Reason) -> Iterator[Finding]:
     drivers = [name for name in view.names(folder) if name.endswith("_dri.so")]
     if drivers and not chosen:
         yield Tell("a library can draw with OpenGL: a driver is left to choose", f"--rule {NAME}=swrast, or none")
+    if drivers and chosen == SOFTWARE:
+        yield Tell(
+            "the software renderer is taken, which is large: it needs libLLVM", f"--rule {NAME}=none, or =DRIVER"
+        )
     wanted = chosen.split(",")
     for name in drivers:
         if "all" in wanted or name.removesuffix("_dri.so") in wanted:

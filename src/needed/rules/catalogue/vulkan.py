@@ -35,6 +35,8 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
     if there and not chosen:
         yield Tell("a library can use Vulkan: a driver is left to choose", f"--rule {NAME}={SOFTWARE}, or none")
         return
+    if there and not view.choices.value(NAME):
+        yield Tell("lavapipe is taken, which is large: it needs libLLVM", f"--rule {NAME}=none, or =DRIVER")
     names = tuple(chosen.split(","))
     taken = [path for path in there if chosen == "all" or path.rpartition("/")[2].startswith(names)]
     for path in taken:
