@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from needed.rootfs import Directory, File, GeneratedContent, Symlink
 from needed.rules.catalogue.odbc import parse_drivers
-from needed.rules.catalogue.php import parse_ini
+from needed.rules.catalogue.php import parse_ini, without_owners
 from tests.rules.plugin_trees import LIB, Tree, elf, of_rule, planned, program, told, using
 
 MODULES = "/usr/lib64/php/modules"
@@ -68,6 +68,13 @@ def test_php_fpm_has_its_pools_and_may_write_its_log() -> None:
     assert isinstance(log, File)
     assert (log.size, log.owner) == (0, (65532, 65532))
     assert "/nowhere" not in found.rootfs.entries
+
+
+def test_a_pool_of_php_fpm_is_the_images_users() -> None:
+    assert (
+        without_owners("[www]\nuser = a\nlisten.owner=a\nlisten = /x\n")
+        == "[www]\n;user = a\n;listen.owner=a\nlisten = /x\n"
+    )
 
 
 def test_a_php_ini_is_read_without_comments_and_quotes() -> None:

@@ -3,10 +3,10 @@
 Recognises: a program php, phpN, php-fpm or php-cgi, and libphp, which apache loads.
 Adds: the folders that were compiled in are read from the program itself, since each distribution has its own: php.ini,
     the *.ini files beside it that enable extensions, and those extensions; /usr/share/zoneinfo/zone.tab and UTC where
-    PHP was built to use the system's zones; of php-fpm its pools, and folders for its sockets and its log, which are
-    the image's user's; so are those for sessions and uploads.
+    PHP was built to use the system's zones; of php-fpm its pools, without the users and groups that only root can give
+    them; folders for its sockets and its log, which are the image's user's, as are those for sessions.
 Costs: 13,377,639 bytes with all that Debian's php-cli enables, 7.1 MB of them fileinfo.so.
-Choices: `--rule php=json,mbstring,pdo_sqlite` enables these only, with what they need to be named as well.
+Choices: `--rule php=json,mbstring,pdo_sqlite` enables these only; what one of them needs (pdo) is named too.
 Source: https://www.php.net/manual/en/configuration.file.php; main/php_ini.c, ext/standard/dl.c; `strace -e %file php`.
 """
 
@@ -124,15 +124,17 @@ def _written(view: View, settings: dict[str, str], reason: Reason) -> Iterator[F
 def _pools(view: View, folders: list[str], reason: Reason) -> Iterator[Finding]:
     """php-fpm.conf and what it includes; the folders of sockets, the log and the pid, where they are not in /proc."""
     for main in (f"{folder}/php-fpm.conf" for folder in folders):
-        if not view.is_file(main):
-            continue
-        yield Take(main, reason)
-        lines = [*parse_ini(view.text(main))]
-        for pattern in [value for key, value in lines if key == "include" and value.endswith("/*.conf")]:
-            for name in view.names(pattern[:-7]):
-                if name.endswith(".conf"):
-                    yield Take(f"{pattern[:-7]}/{name}", reason)
-                    lines += parse_ini(view.text(f"{pattern[:-7]}/{name}"))
+        files = [main] if view.is_file(main) else []
+        for pattern in [value for key, value in parse_ini(view.text(main)) if key == "include"][:MAX_FOLDERS]:
+            folder, _, name = pattern.rpartition("/")
+            files += [f"{folder}/{one}" for one in view.names(folder) if name == "*.conf" and one.endswith(".conf")]
+        lines: list[tuple[str, str]] = []
+        for path in files[:MAX_FILES]:
+            text = view.text(path)
+            lines += parse_ini(text)
+            yield Take(path, reason)
+            if view.choices.user[0] and (owned := without_owners(text)) != text:
+                yield Make(path, owned.encode("utf-8", "surrogateescape"), reason)
         for key, value in lines:
             if not value.startswith("/") or ".." in value.split("/"):
                 continue
@@ -140,3 +142,10 @@ def _pools(view: View, folders: list[str], reason: Reason) -> Iterator[Finding]:
                 yield Make(value.rpartition("/")[0], None, reason, 0o755, view.choices.user)
             elif key in ("error_log", "access.log", "slowlog") and not value.startswith(("/dev/", "/proc/")):
                 yield Make(value, b"", reason, 0o644, view.choices.user)
+
+
+def without_owners(text: str) -> str:
+    """A pool's configuration without users and groups: who is not root can give a process or a socket to nobody."""
+    owners = ("user", "group", "listen.owner", "listen.group")
+    lines = text.splitlines(keepends=True)
+    return "".join(";" + line if line.partition("=")[0].strip() in owners else line for line in lines)
