@@ -1,0 +1,1 @@
+"""Source text -> what it asks for; pure; never runs it."""
