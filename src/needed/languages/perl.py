@@ -21,7 +21,15 @@ MAX_STATEMENT = 4000  # characters of one statement that are looked at
 # Where `$FindBin::Bin` stands in a folder or file that is asked for: the folder of the script.
 BIN = "\0BIN"
 
-_STATEMENT = re.compile(r"(?:^|[;{}(,]|\b(?:eval|do|if|unless|and|or|else|return)\b|&&|\|\|)[ \t]*(use|no|require|do)\b")
+_ANY = re.compile(
+    r"(?:^|[;{}(,]|\b(?:eval|do|if|unless|and|or|else|return)\b|&&|\|\|)[ \t]*(?P<word>use|no|require|do)\b"
+    r"|\b(?:XSLoader::load|bootstrap)[ \t(]*['\"]?(?P<load>[A-Za-z_]\w*(?:::\w+)+|[A-Z]\w+)"
+    r"|['\"](?P<mention>[A-Z]\w*(?:::\w+)+)['\"]"
+    r"|(?P<layer>:encoding\(|:utf8)"
+    r"|(?P<named>\\N\{(?!U\+)[A-Za-z])",
+    re.MULTILINE,
+)
+_COMMENT = re.compile(r"(?:^|\s)#")
 _MODULE = re.compile(r"[ \t]+([A-Za-z_]\w*(?:(?:::|')\w+)*)(?=[\s;(){},'\"]|$)")
 _QUOTED = re.compile(r"[ \t(]*(?:\"([^\"\n]*)\"|'([^'\n]*)')")
 _VERSION = re.compile(r"[ \t]+v?\d[\d._]*")
@@ -29,12 +37,18 @@ _COMPUTED = re.compile(r"[ \t(]*(?:\$|\"[^\"\n]*[$@])")
 _HEREDOC = re.compile(r"<<(~?)(?:\"([^\"\n]+)\"|'([^'\n]+)'|([A-Za-z_]\w*))")
 _WORDS = re.compile(r"qw[ \t\n]*(?:\(([^)]*)\)|\[([^\]]*)\]|\{([^}]*)\}|<([^>]*)>|/([^/]*)/|\|([^|]*)\|)"
                     r"|\"([^\"\n]*)\"|'([^'\n]*)'")  # fmt: skip
-_LOAD = re.compile(r"\b(?:XSLoader::load|bootstrap)[ \t(]*['\"]?([A-Za-z_]\w*(?:::\w+)+|[A-Z]\w+)['\"]?")
-_MENTION = re.compile(r"['\"]([A-Z]\w*(?:::\w+)+)['\"]")
-_LAYER = re.compile(r":encoding\(|\bopen\b[^;\n]*:utf8|-C\b")
+# Names of encodings whose tables are modules that Encode loads when it meets them (Encode::Config).
+_ENCODINGS = (
+    (re.compile(r"shift_?jis|\bsjis|euc-?jp|iso-2022-jp|cp932|7bit-jis", re.IGNORECASE), "Encode::JP"),
+    (re.compile(r"euc-?cn|gb2312|gbk|cp936|\bhz\b", re.IGNORECASE), "Encode::CN"),
+    (re.compile(r"euc-?kr|cp949|johab|iso-2022-kr", re.IGNORECASE), "Encode::KR"),
+    (re.compile(r"big-?5|cp950", re.IGNORECASE), "Encode::TW"),
+    (re.compile(r"iso-?8859-?(?:[2-9]|1\d)|koi8|cp-?125\d|windows-125\d|cp8\d\d|cp437|mac(?:roman|latin)", re.IGNORECASE),
+     "Encode::Byte"),
+    (re.compile(r"utf-?(?:16|32|7)|ucs-?[24]", re.IGNORECASE), "Encode::Unicode"),
+)  # fmt: skip
 _NAME = re.compile(r"[A-Za-z_]\w*(?:::\w+)*\Z")
 _FINDBIN = re.compile(r"\$\{?(?:FindBin::)?(?:Real)?Bin\}?")
-_NAMED_CHARACTER = re.compile(r"\\N\{(?!U\+)[A-Za-z]")
 
 
 @value
@@ -42,8 +56,8 @@ class Wanted:
     """A module, a file or a folder that is asked for at `line`, counted from 1.
 
     `kind` is "use", which must be there; "require", which may be tried; "mention", a quoted word that may be a module's
-    name; "file", a path that @INC is searched for; "folder", which @INC gets; "computed", the beginning of a statement
-    whose name only a run knows.
+    name; "encoding", the module of one that is named; "file", a path that @INC is searched for; "folder", which @INC
+    gets; "computed", the beginning of a statement whose name only a run knows.
     """
 
     kind: str
@@ -68,17 +82,22 @@ def _wanted(source: str) -> Iterator[Wanted]:
     lines = source.split("\n")
     if lines and lines[0].startswith("#!"):
         yield from _switches(lines[0])
-    for number, line in _code(lines):
-        for match in _STATEMENT.finditer(line):
-            yield from _statement(match[1], line[match.end() :], number, lines)
-        for match in _LOAD.finditer(line):
-            yield Wanted("require", match[1], number)
-        for match in _MENTION.finditer(line):
-            yield Wanted("mention", match[1], number)
-        if _LAYER.search(line):
-            yield Wanted("require", "PerlIO::encoding", number)
-        if _NAMED_CHARACTER.search(line):
-            yield Wanted("require", "_charnames", number)
+    code = "\n".join(_code(lines))
+    line, counted = 1, 0
+    for match in _ANY.finditer(code):  # once through the text, for the base library has 40,000 lines
+        line += code.count("\n", counted, match.start())
+        counted = match.start()
+        if match["word"]:
+            yield from _statement(match["word"], code[match.end() : match.end() + MAX_STATEMENT], line)
+        elif name := match["load"]:
+            yield Wanted("require", name, line)
+        elif name := match["mention"]:
+            yield Wanted("mention", name, line)
+        else:
+            yield Wanted("require", "_charnames" if match["named"] else "PerlIO::encoding", line)
+    for names, module in _ENCODINGS if "ncod" in code else ():
+        if found := names.search(code):
+            yield Wanted("encoding", module, code.count("\n", 0, found.start()) + 1)
 
 
 def _switches(line: str) -> Iterator[Wanted]:
@@ -88,33 +107,31 @@ def _switches(line: str) -> Iterator[Wanted]:
             yield Wanted("use", name, 1)
 
 
-def _code(lines: list[str]) -> Iterator[tuple[int, str]]:
-    """(number, line) of what is code, without comments that take a line's rest."""
-    number, in_pod = 0, False
+def _code(lines: list[str]) -> Iterator[str]:
+    """The lines with all that is no code blank, up to the end of the code."""
+    last = {line.strip(): number for number, line in enumerate(lines)}
+    in_pod = False
     ends: list[str] = []  # of the here-documents that are open
-    while number < len(lines):
-        line = lines[number]
-        number += 1
+    for number, line in enumerate(lines):
+        code = ""
         if ends:
             if line.strip() == ends[0]:
                 ends.pop(0)
-        elif in_pod:
+        elif in_pod or (line[:1] == "=" and line[1:2].isalpha()):
             in_pod = not line.startswith("=cut")
-        elif line[:1] == "=" and line[1:2].isalpha():
-            in_pod = not line.startswith("=cut")
-        elif line.rstrip() in ("__END__", "__DATA__"):
+        elif line.startswith(("__END__", "__DATA__")) and line.rstrip() in ("__END__", "__DATA__"):
             return
-        elif not line.lstrip().startswith("#"):
-            code = re.split(r"(?:^|\s)#", line, maxsplit=1)[0] if "#" in line else line
-            for match in _HEREDOC.finditer(code):
-                end = match[2] or match[3] or match[4]
-                # `1 <<FLAG` looks the same: what has no last line is none.
-                if any(one.strip() == end if match[1] else one.rstrip("\r") == end for one in lines[number:]):
-                    ends.append(end)
-            yield number, code
+        elif "#" not in line or not line.lstrip().startswith("#"):
+            code = _COMMENT.split(line, maxsplit=1)[0] if "#" in line else line
+            if "<<" in code:
+                for match in _HEREDOC.finditer(code):
+                    end = match[2] or match[3] or match[4]
+                    if last.get(end, 0) > number:  # `1 <<FLAG` looks the same: what has no last line is none
+                        ends.append(end)
+        yield code
 
 
-def _statement(word: str, rest: str, number: int, lines: list[str]) -> Iterator[Wanted]:
+def _statement(word: str, rest: str, number: int) -> Iterator[Wanted]:
     if word == "do":
         if quoted := _QUOTED.match(rest):
             yield from _file(quoted[1] or quoted[2] or "", number)
@@ -128,12 +145,12 @@ def _statement(word: str, rest: str, number: int, lines: list[str]) -> Iterator[
         if word == "require" and (quoted := _QUOTED.match(rest)) and not _COMPUTED.match(rest):
             yield from _file(quoted[1] or quoted[2] or "", number)
         elif word == "require" and _COMPUTED.match(rest):
-            yield Wanted("computed", f"require{rest}".partition(";")[0].strip()[:80], number)
+            yield Wanted("computed", f"require{rest}".partition(";")[0].partition("\n")[0].strip()[:80], number)
         return
     name = module[1].replace("'", "::")
     yield Wanted("use" if word == "use" else "require", name, number)
     if name in _WITH_NAMES or name == "lib":
-        yield from _of_pragma(name, _rest_of_statement(rest[module.end() :], number, lines), number)
+        yield from _of_pragma(name, rest[module.end() :].partition(";")[0], number)
 
 
 # Pragmas and modules whose words are names of modules.
@@ -155,16 +172,6 @@ def _of_pragma(name: str, words: str, number: int) -> Iterator[Wanted]:
     if name == "lib" and _FINDBIN.search(words):  # `$Bin . "/../lib"`, `catdir($Bin, "lib")`
         tail = "".join(f"/{one.strip('/')}" for one in re.findall(r"['\"]([^'\"$\n]+)['\"]", words))
         yield Wanted("folder", BIN + tail, number)
-
-
-def _rest_of_statement(rest: str, number: int, lines: list[str]) -> str:
-    """`rest` of line `number` up to its semicolon, with the lines after it that it goes on in."""
-    text = rest
-    for line in lines[number : number + 50]:
-        if ";" in text or len(text) > MAX_STATEMENT:
-            break
-        text += "\n" + line
-    return text.partition(";")[0][:MAX_STATEMENT]
 
 
 def _file(name: str, number: int) -> Iterator[Wanted]:

@@ -40,7 +40,7 @@ BASE = ("AutoLoader", "Cwd", "Fcntl", "File::Basename", "File::Path", "File::Spe
         "IO::Socket::INET", "IO::Socket::IP", "IO::Socket::UNIX", "IPC::Open2", "IPC::Open3", "List::Util", "POSIX",
         "Scalar::Util", "SelectSaver", "Socket", "Symbol", "Text::ParseWords", "Text::Tabs", "Text::Wrap", "Tie::Hash",
         "attributes", "base", "builtin", "fields", "locale", "overloading", "parent", "re")  # fmt: skip
-EVERYDAY = ("Data::Dumper", "Digest::MD5", "Digest::SHA", "Encode", "English", "Env", "File::Compare", "File::Copy",
+EVERYDAY = ("Data::Dumper", "Digest::MD5", "Digest::SHA", "Encode", "Encode::Unicode", "English", "Env", "File::Compare", "File::Copy",
             "File::Find", "File::stat", "FindBin", "Getopt::Std", "HTTP::Tiny", "I18N::Langinfo", "IO::Dir", "IO::Poll",
             "JSON::PP", "MIME::Base64", "MIME::QuotedPrint", "PerlIO::encoding", "Storable", "Sys::Hostname",
             "Term::ANSIColor", "Text::Abbrev", "Tie::Array", "Tie::Scalar", "Time::HiRes", "Time::Local", "Time::Piece",
@@ -162,6 +162,9 @@ class _Library:
                         f"{path}:{wanted.line}: {wanted.name}: only a run knows the module",
                         "--rule perl=Module::Name takes it along",
                     ))  # fmt: skip
+            elif wanted.kind == "encoding":
+                if not relative.startswith(("Encode", "encoding", "open", "PerlIO", "Unicode", "unicore", "HTTP", "CPAN")):
+                    self.pending.append(module_file(wanted.name))
             elif not (relative and wanted.kind in ("require", "mention") and self.is_seldom(wanted.name, own)):
                 self.pending.append(module_file(wanted.name))
                 if not relative and wanted.kind == "use" and not self.has(wanted.name):
@@ -171,6 +174,8 @@ class _Library:
     def is_seldom(self, name: str, own: str) -> bool:
         """Whether the module `name` that `own` may require is for building and testing, or for a seldom wish."""
         family = name.partition("::")[0]
+        if family == "Encode" and own.partition("::")[0] == "Encode":  # a catalogue of all encodings, 10 MB
+            return True
         return (family in DEVELOPMENT and family != own.partition("::")[0]) or (not self.seldom and name in SELDOM)
 
     def add_folder(self, name: str, source: str) -> None:
