@@ -72,6 +72,7 @@ TABLE = (
     Rule("zones", imports=ZONES, abilities=("zones",)),
     # Interpreters and their libraries.
     Rule("perl", programs=("perl", "perl5*"), libraries=("libperl.so",), scripts=("perl", "perl5*"), covers=("libperl.so",)),
+    Rule("node", programs=("node", "nodejs"), libraries=("libnode.so",), scripts=("node", "nodejs"), covers=("libnode.so", "node")),
 )
 NAMES = tuple(rule.name for rule in TABLE)
 
