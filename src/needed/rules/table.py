@@ -73,6 +73,7 @@ TABLE = (
     # Interpreters and their libraries.
     Rule("perl", programs=("perl", "perl5*"), libraries=("libperl.so",), scripts=("perl", "perl5*"), covers=("libperl.so",)),
     Rule("node", programs=("node", "nodejs"), libraries=("libnode.so",), scripts=("node", "nodejs"), covers=("libnode.so", "node")),
+    Rule("java", libraries=("libjli.so", "libjvm.so"), covers=("libjli.so", "libjvm.so", "libjava.so", "libnet.so", "libnio.so")),
 )
 NAMES = tuple(rule.name for rule in TABLE)
 
