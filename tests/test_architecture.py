@@ -18,7 +18,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Left to right; a room imports only rooms to its left, and not the ones on its own step.
 ORDER = """
 value errors < elf · root < closure · languages < loader · rules · packages < gather < rootfs < proof
-< explain · compatibility · notes · request · scan < image < source < output < verify < report < pipeline < cli
+< explain · completeness · compatibility · notes · request · scan < image < source < output < verify < report
+< pipeline < cli
 """
 STEPS = [step.replace("·", " ").split() for step in ORDER.split("<")]
 LEVEL = {room: level for level, step in enumerate(STEPS) for room in step}

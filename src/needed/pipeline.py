@@ -6,6 +6,7 @@ For the README and the command; each call is public by itself. Raises once, with
 from __future__ import annotations
 
 from needed.closure import Closure
+from needed.completeness import find_completeness
 from needed.elf.mapping import mapping_problem
 from needed.errors import MachineError, MissingError, SourceError, UsageError
 from needed.gather import gather, replay
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from needed.closure import LoadList, Script
+    from needed.completeness import Completeness
     from needed.gather import Applied
     from needed.image.root import ImageRoot
     from needed.notes import Note
@@ -41,7 +43,8 @@ DEFAULT_PLATFORM = Platform("linux", "amd64")
 @value
 class Plan:
     """What ships and why. `requested` are the programs' paths in the order of the request; `notes` stop nothing;
-    `applied` are the rules that had something to look at."""
+    `applied` are the rules that had something to look at, `completeness` says of each program of the closure whether
+    it can load anything else."""
 
     closure: Closure
     rootfs: Rootfs
@@ -49,6 +52,7 @@ class Plan:
     requested: tuple[str, ...]
     notes: tuple[Note, ...] = ()
     applied: tuple[Applied, ...] = ()
+    completeness: tuple[Completeness, ...] = ()
 
 
 def plan(
@@ -89,7 +93,7 @@ def plan(
     check_complete(closure)
     chosen = _platform(closure, platform)
     check_startable(closure)
-    requested = dict.fromkeys(map(resolver.find_program, names))
+    requested = dict.fromkeys(map(resolver.find_program, gathered.leading))
     rootfs = assemble(root, closure, additions, gathered.placed)
     if settings.hwcaps and all(settings.hwcaps[0] not in NAMES.get(item.machine.name, ()) for item in closure.programs):
         machines = ", ".join(dict.fromkeys(item.machine.name for item in closure.programs)) or "no machine"
@@ -100,7 +104,8 @@ def plan(
     for one, resolved in zip(resolvers, closures, strict=True):
         prove(one, resolved, rootfs, replace(one.settings, ldconfig=False))
     notes = tuple(find_notes(resolver, closures[0], settings))
-    return Plan(closure, rootfs, chosen, tuple(requested), notes, gathered.applied)
+    complete = tuple(find_completeness(resolver, gathered))
+    return Plan(closure, rootfs, chosen, tuple(requested), notes, gathered.applied, complete)
 
 
 def _levels(settings: Settings) -> Iterator[Settings]:
@@ -131,6 +136,7 @@ def plan_of_image(root: ImageRoot, name: str) -> Plan:
     additions = [Addition(path, path) for path in request.additions]
     user = parse_user(root.config.user)
     choices = Choices(user, tuple(root.config.env), request.rules, frozenset(request.off), request.along)
+    choices = replace(choices, whole=request.packages)
     return plan(root, request.programs, additions, settings, choices=choices)
 
 

@@ -13,7 +13,7 @@ import os
 import stat
 
 from needed.errors import ReadError
-from needed.value import value
+from needed.value import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ MAX_HOPS = 40  # MAXSYMLINKS of Linux
 class Entry:
     """What stands at a path. `kind` is "file", "directory", "symlink" or "special"; `mode` the permission bits with
     setuid, setgid and sticky; `size` in bytes; `identity` equal for two names of one file (device and inode);
-    `modified` the time of the last write in nanoseconds, to tell whether a file is still the one that was looked at."""
+    `modified` the time of the last write in nanoseconds, to tell whether a file is still the one that was looked at;
+    `owner` the numbers of its user and group."""
 
     kind: str
     mode: int
@@ -68,6 +69,7 @@ class Entry:
     target: str = ""
     identity: tuple[int, int] = (0, 0)
     modified: int = 0
+    owner: tuple[int, int] = (0, 0)
 
 
 @value
@@ -204,7 +206,8 @@ class DirectoryRoot:
         try:
             if path == "/":
                 status = os.fstat(self._top)
-                return Entry("directory", stat.S_IMODE(status.st_mode), 0, "", (status.st_dev, status.st_ino))
+                owner = (status.st_uid, status.st_gid)
+                return Entry("directory", stat.S_IMODE(status.st_mode), 0, "", (status.st_dev, status.st_ino), 0, owner)
             directory, _, name = path.rpartition("/")
             parent, raw = self._parent(directory), encode_path(name)
             status = os.stat(raw, dir_fd=parent, follow_symlinks=False)
@@ -215,7 +218,8 @@ class DirectoryRoot:
                 return None
             raise _unreadable(path, error) from None
         size, modified = (status.st_size, status.st_mtime_ns) if kind == "file" else (0, 0)
-        return Entry(kind, stat.S_IMODE(status.st_mode), size, target, (status.st_dev, status.st_ino), modified)
+        identity, owner = (status.st_dev, status.st_ino), (status.st_uid, status.st_gid)
+        return Entry(kind, stat.S_IMODE(status.st_mode), size, target, identity, modified, owner)
 
     def names(self, path: RootPath) -> tuple[str, ...]:
         try:
@@ -362,7 +366,7 @@ class OverlayRoot:
             entry = self._files[path][1].entry
             # Another device than any below, so that no inode over there is taken for the same file.
             device, inode = entry.identity
-            return Entry(entry.kind, entry.mode, entry.size, entry.target, (-2 - device, inode), entry.modified)
+            return replace(entry, identity=(-2 - device, inode))
         present = self._below.entry(path)
         if path in self._folders and (present is None or present.kind != "directory"):
             return Entry("directory", 0o755, identity=(-1, self._numbers[path]))

@@ -205,6 +205,7 @@ class _Tree:
             return
         if found.entry.kind == "file":
             mode = 0o755 if found.entry.mode & 0o111 else 0o644
+            mode = mode if item.mode is None else item.mode & 0o777
             content = FileContent(self.root, found.path, found.entry)
             self.offer(found.path, File(mode, found.entry.size, content, item.owner), item.reason)
         elif found.entry.kind == "directory" and found.path != "/":

@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.images import F, L, S, layout
+from tests.images import F, L, S, layout, raw
 
 import needed
 from needed.root import DirectoryRoot, MemoryRoot, RootPath, Walker, encode_path, list_kinds, read_head
@@ -148,6 +148,28 @@ def test_names_that_are_no_utf_8_are_held(root: Root) -> None:
 def test_two_files_have_two_identities_and_one_keeps_its_own(root: Root) -> None:
     one, two = entry(root, "/usr/bin/tool").identity, entry(root, "/usr/bin/empty").identity
     assert one != two and one == entry(root, "/usr/bin/tool").identity
+
+
+def test_the_owners_of_an_image_are_those_of_its_last_header(tmp_path: Path) -> None:
+    def owned(name: str, kind: bytes, uid: int, gid: int) -> bytes:
+        return raw(name.encode(), kind, uid=b"%07o\0" % uid, gid=b"%07o\0" % gid)
+
+    lower = [owned("state/", b"5", 101, 102), owned("state/f", b"0", 33, 0), owned("one", b"0", 5, 6)]
+    root = needed.open_root(layout(tmp_path / "image", lower, [owned("state/", b"5", 7, 8), L("two", "one")]))
+    owners = [entry(root, path).owner for path in ("/", "/state", "/state/f", "/one", "/two")]
+    assert owners == [(0, 0), (7, 8), (33, 0), (5, 6), (5, 6)]
+
+
+def test_the_owners_in_a_directory_are_the_file_systems(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"")
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    if os.geteuid() == 0:
+        os.chown(tmp_path / "f", 33, 44)
+        os.chown(tmp_path / "link", 55, 66, follow_symlinks=False)
+    root = DirectoryRoot(tmp_path)
+    for path in ("/", "/f", "/link"):
+        status = os.lstat(f"{tmp_path}{path}".rstrip("/"))
+        assert entry(root, path).owner == (status.st_uid, status.st_gid)
 
 
 def test_links_are_followed_inside_the_root(root: Root) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.rules.trees import program, tree
 
 from needed.cli import inspect
 from needed.errors import ReadError, SourceError
@@ -25,14 +26,14 @@ def run(*words: str) -> int:
 
 
 def test_text(build: Build, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    program = tmp_path / "program"
-    program.write_bytes(
+    file = tmp_path / "program"
+    file.write_bytes(
         build(interpreter=b"/lib/ld-musl-x86_64.so.1\0", strings=b"libc.so\0/x\0", entries=((1, 1), (29, 9)))
     )
-    program.chmod(0o4755)
-    assert run(str(program)) == 0
-    assert capsys.readouterr().out == f"""\
-{program}
+    file.chmod(0o4755)
+    assert run("--root", str(tmp_path), "/program") == 0
+    assert capsys.readouterr().out == """\
+/program
   machine      x86-64
   linkage      dynamic
   C library    musl
@@ -42,6 +43,22 @@ def test_text(build: Build, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
   stripped     yes
   setuid       yes
 """
+
+
+def test_a_program_that_imports_nothing_to_load_more_with_is_proven_complete(
+    build: Build, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path, content in (tree() | {"/bin/a": program("printf"), "/bin/b": program("getpwuid")}).items():
+        assert isinstance(content, bytes)
+        (tmp_path / path[1:]).parent.mkdir(exist_ok=True)
+        (tmp_path / path[1:]).write_bytes(content)
+    assert run("--root", str(tmp_path), "/bin/a", "/bin/b") == 0
+    said = capsys.readouterr().out
+    assert "  closure      complete, proven\n" in said
+    assert "  closure      left open by b (getpwuid)\n" in said
+    assert run("--root", str(tmp_path), "/bin/b", "--json") == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["completeness"]["openings"] == [{"path": "/bin/b", "imports": "getpwuid", "rule": ""}]
 
 
 def test_json_with_the_dynamic_section(build: Build, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from needed.elf import Machine, parse_elf
+from needed.elf.golang import GO_MAGIC
 from needed.elf.model import ElfFile, VersionNeed
-from needed.elf.provenance import GO_MAGIC, Provenance, parse_provenance
+from needed.elf.provenance import Provenance, parse_provenance
 from needed.elf.sections import parse_sections
 from needed.errors import ElfError
 

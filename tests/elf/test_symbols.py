@@ -13,7 +13,7 @@ import pytest
 from tests.loader.synthetic import Writer
 
 from needed.elf import Bytes, parse_elf
-from needed.elf.symbols import Import, exports, parse_references, parse_symbols, undefined_imports
+from needed.elf.symbols import Import, exports, imported_names, parse_references, parse_symbols, undefined_imports
 from needed.errors import ElfError
 from needed.loader import Resolver, Settings
 from needed.loader.binding import Binder
@@ -170,6 +170,34 @@ def test_imports_and_exports_have_versions() -> None:
     assert offered["pow", "GLIBC_2.29"]
     assert not offered["pow", "GLIBC_2.2.5"]
     assert "fputs" not in {name for name, _ in offered}
+
+
+@pytest.mark.parametrize("triplet", MACHINES)
+def test_the_imported_names_are_those_of_the_imports(triplet: str) -> None:
+    paths = [path for path in library_folder(triplet).glob("*.so*") if path.read_bytes()[:4] == b"\x7fELF"]
+    for path in (*paths, Path("/bin/ls"), Path("/bin/bash")):  # programs have undefined symbols that are hashed
+        source = Bytes(path.read_bytes())
+        elf = parse_elf(source)
+        assert imported_names(source, elf) == {item.name for item in undefined_imports(source, elf)}, path
+    assert len(paths) > 5
+
+
+def test_a_file_without_symbols_imports_nothing() -> None:
+    content = Writer([("needed", "libx.so")]).finish()
+    assert imported_names(Bytes(content), parse_elf(content)) == frozenset()
+
+
+@pytest.mark.parametrize(("offset", "said"), [(1 << 20, "outside of DT_STRTAB"), (None, "bytes of symbol names")])
+def test_imported_names_are_bounded(offset: int | None, said: str) -> None:
+    writer = Writer()
+    at = writer.string("a" * 60000)
+    writer.export(f"{number}" for number in range(1000))
+    content = bytearray(writer.finish())
+    table = dict(parse_elf(bytes(content)).entries)[6]
+    for number in range(1000):
+        pack_into("<IBBH", content, table + 24 * (number + 1), at + number if offset is None else offset, 0x12, 0, 0)
+    with pytest.raises(ElfError, match=said):
+        imported_names(Bytes(bytes(content)), parse_elf(bytes(content)))
 
 
 @pytest.mark.parametrize("step", [0, 1], ids=["the same name", "names that overlap"])

@@ -12,10 +12,13 @@ from contextlib import suppress
 
 from needed.closure import LoadList
 from needed.elf import Bytes, ElfFile, is_elf, parse_elf, parse_machine
+from needed.elf.dlopen_names import OPENERS, find_dlopen_names
+from needed.elf.dlopen_notes import parse_dlopen_notes
+from needed.elf.golang import parse_go_program
 from needed.elf.isa import parse_isa_level
 from needed.elf.provenance import parse_provenance
 from needed.elf.sections import parse_sections
-from needed.elf.symbols import exports, parse_references, parse_symbols, undefined_imports
+from needed.elf.symbols import exports, imported_names, parse_references, parse_symbols, undefined_imports
 from needed.errors import ElfError, NeededError
 from needed.loader import Resolver, Settings
 from needed.loader.binding import Binder
@@ -84,9 +87,21 @@ def read_elf(content: bytes) -> None:
         json.dumps(render_object("x", elf_file, provenance, ENTRY))
     with suppress(ElfError):
         parse_isa_level(source, elf_file)
+    read_what_it_opens(source, elf_file)
     check_text(render_dynamic(elf_file))
     json.dumps(dynamic_rows(elf_file))
     read_symbols(source, elf_file)
+
+
+def read_what_it_opens(source: Bytes, elf_file: ElfFile) -> None:
+    with suppress(ElfError):
+        for note in parse_dlopen_notes(source, elf_file):
+            check_text(*note.sonames, note.priority, note.feature or "", note.description or "")
+    check_text(*(found.name + found.grade for found in find_dlopen_names(source, elf_file, OPENERS)))
+    program = parse_go_program(source, elf_file)
+    if program is not None:
+        build = program.build
+        check_text(build.version or "", build.module or "", *map("=".join, build.settings), str(program.cgo))
 
 
 def read_symbols(source: Bytes, elf_file: ElfFile) -> None:
@@ -96,7 +111,7 @@ def read_symbols(source: Bytes, elf_file: ElfFile) -> None:
             with suppress(ElfError):
                 for _ in parse_references(source, elf_file, table, lazy=lazy).ordered(backwards=lazy):
                     pass
-    parts: tuple[Callable[[Bytes, ElfFile], object], ...] = (undefined_imports, exports)
+    parts: tuple[Callable[[Bytes, ElfFile], object], ...] = (undefined_imports, imported_names, exports)
     for part in parts:
         with suppress(ElfError):
             part(source, elf_file)

@@ -8,6 +8,11 @@ from pathlib import Path
 
 from needed.elf import parse_elf
 from needed.loader.cache import CacheEntry, render_cache
+from tests.elf.conftest import build_elf
+from tests.elf.test_dlopen_names import read_only
+from tests.elf.test_dlopen_notes import note, with_notes
+from tests.elf.test_golang import MAGICS, build_info, pclntab
+from tests.elf.test_provenance import with_sections
 from tests.fuzz.readers import ASKING, LOADER, MUSL
 from tests.loader.synthetic import PIE, Writer
 
@@ -54,3 +59,11 @@ def crafted() -> Iterator[bytes]:
     writer.versions(("V1", "V2"), {"libx.so": ["V1", "V3 weak"], "libc.so.6": ["GLIBC_2.34"]})
     yield writer.finish()
     yield Writer(e_type=2, starts=True).finish()
+    yield with_notes(note(b'[{"soname":["libx.so.1"],"priority":"required","feature":"x"}]\0'))
+    yield with_sections(build_elf, _note_dlopen=note(b'[{"soname":["libx.so","liby.so"]}]\0'))
+    yield read_only(build_elf(more=b"\0libx.so.1\0%s/%s.so\0/opt/liby.so\0.so\0"))
+    functions = ("net.(*Resolver).lookupHost", "time.LoadLocation", "main.main")
+    for layout in MAGICS:
+        table = pclntab(*functions, layout=layout)
+        yield with_sections(build_elf, _go_buildinfo=build_info(), _gopclntab=table)
+        yield build_elf(more=bytes(-len(build_elf()) % 32) + build_info().ljust(1024, b"\0") + table)

@@ -91,11 +91,13 @@ class Writer:
         self.content += piece
         return len(self.content) - len(piece)
 
-    def export(self, names: Iterable[str]) -> None:
-        """A symbol table with data objects of these names, and its hash table with one bucket. Always needed."""
-        names = tuple(names)
+    def export(self, names: Iterable[str], imports: Iterable[str] = ()) -> None:
+        """A symbol table with data objects of these names and functions that are wanted of others, and its hash table
+        with one bucket. Always needed."""
+        names, imports = tuple(names), tuple(imports)
         table = bytes(24) + b"".join(pack("<IBBHQQ", self.string(name), 0x11, 0, 1, 64, 8) for name in names)
-        self.symbols = 1 + len(names)
+        table += b"".join(pack("<IBBHQQ", self.string(name), 0x12, 0, 0, 0, 0) for name in imports)
+        self.symbols = 1 + len(names) + len(imports)
         chain = [0, *range(2, self.symbols), 0][: self.symbols]
         self.entries.append((DT_SYMTAB, self.base + self.put(table)))
         self.entries.append((DT_SYMENT, 24))

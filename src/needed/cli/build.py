@@ -6,7 +6,7 @@ import os
 import sys
 
 from needed.cli.additions import parse_addition
-from needed.cli.choices import choices_of
+from needed.cli.choices import add_rule_options, choices_of
 from needed.cli.console import Progress, write
 from needed.cli.paths import absolute, to_host
 from needed.cli.roots import docker_host, open_root_option, temporary_folder
@@ -57,11 +57,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     option("--root", default="/", metavar="ROOT", help="take all from this tree or image (default /)")
     option("--empty", action="store_true", help="no program: an image without a file, or with --add only")
     option("--add", action="append", default=[], metavar="SRC[:DEST]", help="a further file or folder of the root")
-    option("--with", action="append", dest="along", default=[], metavar="NAMES", help="also these commands and plugins")
-    option("--package", action="append", default=[], metavar="NAME", help="what a package of the root installs")
-    option("--rule", action="append", default=[], metavar="NAME[=VALUE]", help="steer a rule (see `needed rules`)")
-    option("--no-rule", action="append", default=[], metavar="NAME", help="do without a rule; `all` for every one")
-    option("--rules", metavar="FILE", help="rules of your own (default needed.toml, if it is there)")
+    add_rule_options(option)
     option("--library-path", metavar="DIRS", help="resolve with LD_LIBRARY_PATH set to DIRS, and set it in the image")
     option("--ldconfig", action="store_true", help="resolve as if ldconfig had just been run in the root")
     option("--preload", action="store_true", help="take along what the root's /etc/ld.so.preload names")
@@ -94,10 +90,11 @@ def run(arguments: argparse.Namespace) -> int:
     from needed.request import Request, render_request
     from needed.value import replace
 
-    if bool(arguments.programs) == arguments.empty:
-        problem = "--empty is for no program at all" if arguments.programs else "no program was named"
+    named = [*arguments.programs, *(name for text in arguments.package for name in text.split(",") if name)]
+    if bool(named) == arguments.empty:
+        problem = "--empty is for no program at all" if named else "no program was named"
         raise UsageError(problem, hints=["needed build /bin/bash /bin/ls -t ls", "needed build --empty -t empty"])
-    first = default_name(arguments.programs[0]) if arguments.programs else "empty"
+    first = default_name(named[0]) if named else "empty"
     reference = parse_reference(arguments.tag or first)
     given, told = _configuration(arguments)
     destinations = [parse_destination(to_host(text)) for text in arguments.output or ()]
@@ -108,7 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
     programs = [_inside(program, arguments.root) for program in arguments.programs]
     additions = [parse_addition(text, arguments.root) for text in arguments.add]
     root = open_root_option(arguments.root, arguments.platform)
-    choices = choices_of(arguments, given.env)
+    choices = choices_of(arguments, given.env, arguments.user)
     planned = plan(root, programs, additions, _settings(arguments), arguments.platform, choices=choices)
     if arguments.dry_run:
         _show_plan(planned, as_json=arguments.json)
@@ -174,8 +171,7 @@ def _report(
     arguments: argparse.Namespace, planned: Plan, image: Image, name: str, written: list[tuple[str, str]]
 ) -> None:
     """`written` are destinations with what is there now, as NAME@DIGEST."""
-    from needed.report.build import image_object, notes_object, render_summary
-    from needed.report.rules import rules_object
+    from needed.report.build import image_object, render_summary
 
     to_stdout = any(place.endswith(":-") for place, _ in written)
     if not arguments.quiet and not arguments.json:
@@ -186,25 +182,33 @@ def _report(
         import json
 
         found = image_object(image, name, [{"destination": place, "name": line} for place, line in written])
-        found |= {"rules": rules_object(planned.applied, planned.rootfs), "notes": notes_object(planned.notes)}
-        text = json.dumps(found, indent=2)
+        text = json.dumps(found | _told(planned), indent=2)
         write(text, sys.stderr if to_stdout else sys.stdout)
     elif not to_stdout:
         for line in dict.fromkeys(line for _, line in written):
             write(line)
 
 
+def _told(planned: Plan) -> dict[str, object]:
+    """What `_show_notes` says, for `--json`."""
+    from needed.report.build import notes_object
+    from needed.report.rules import completeness_object, rules_object
+
+    return {
+        "rules": rules_object(planned.applied, planned.rootfs),
+        "notes": notes_object(planned.notes),
+        "completeness": completeness_object(planned.completeness),
+    }
+
+
 def _show_plan(planned: Plan, *, as_json: bool) -> None:
-    from needed.report.build import files_object, notes_object, render_files
+    from needed.report.build import files_object, render_files
 
     if as_json:
         import json
 
-        from needed.report.rules import rules_object
-
         found: dict[str, object] = {"platform": str(planned.platform), "files": files_object(planned.rootfs)}
-        found |= {"rules": rules_object(planned.applied, planned.rootfs), "notes": notes_object(planned.notes)}
-        write(json.dumps(found, indent=2))
+        write(json.dumps(found | _told(planned), indent=2))
         return
     for line in render_files(planned.rootfs):
         write(printable(line))
@@ -213,9 +217,14 @@ def _show_plan(planned: Plan, *, as_json: bool) -> None:
 
 def _show_notes(planned: Plan) -> None:
     from needed.report.build import render_notes
-    from needed.report.rules import render_rules
+    from needed.report.rules import render_completeness, render_rules
 
-    for line in (*render_rules(planned.applied, planned.rootfs), *render_notes(planned.notes)):
+    lines = (
+        *render_rules(planned.applied, planned.rootfs),
+        *render_notes(planned.notes),
+        *render_completeness(planned.completeness, planned.requested),
+    )
+    for line in lines:
         write(printable(line), sys.stderr)
 
 

@@ -10,6 +10,7 @@ from needed.errors import UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from needed.rules.choices import Choices
     from needed.rules.own import OwnRule
@@ -17,8 +18,17 @@ if TYPE_CHECKING:
 CONFIGURATION = "needed.toml"
 
 
-def choices_of(arguments: argparse.Namespace, env: tuple[str, ...]) -> Choices:
-    """The Choices in `arguments` for an image with the environment `env`. Raises UsageError."""
+def add_rule_options(option: Callable[..., object]) -> None:
+    """Declare them; `option` is `add_argument` of a parser."""
+    option("--with", action="append", dest="along", default=[], metavar="NAMES", help="also these commands and plugins")
+    option("--package", action="append", default=[], metavar="NAME", help="what a package of the root installs")
+    option("--rule", action="append", default=[], metavar="NAME[=VALUE]", help="steer a rule (see `needed rules`)")
+    option("--no-rule", action="append", default=[], metavar="NAME", help="do without a rule; `all` for every one")
+    option("--rules", metavar="FILE", help="rules of your own (default needed.toml, if it is there)")
+
+
+def choices_of(arguments: argparse.Namespace, env: tuple[str, ...] = (), user: str = "65532:65532") -> Choices:
+    """The Choices in `arguments` for an image with the environment `env` and the user `user`. Raises UsageError."""
     from needed.rules.choices import parse_rule_options, parse_user
     from needed.rules.table import NAMES
     from needed.value import replace
@@ -30,8 +40,7 @@ def choices_of(arguments: argparse.Namespace, env: tuple[str, ...]) -> Choices:
     if arguments.root == "/":
         along = [absolute(name) if "/" in name else name for name in along]
     packages = [name for text in arguments.package for name in text.split(",") if name]
-    user = parse_user(arguments.user)
-    return replace(choices, user=user, env=env, along=tuple(along), packages=tuple(packages), own=own)
+    return replace(choices, user=parse_user(user), env=env, along=tuple(along), packages=tuple(packages), own=own)
 
 
 def own_rules(file: str | None) -> tuple[OwnRule, ...]:

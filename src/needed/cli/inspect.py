@@ -12,6 +12,7 @@ from needed.elf.provenance import parse_provenance
 from needed.errors import NeededError, ReadError, SourceError
 from needed.report.inspect import render_object, render_text
 from needed.report.readelf import dynamic_rows, render_dynamic
+from needed.report.rules import completeness_object, left_open
 from needed.report.text import printable
 from needed.root import Walker
 from needed.value import value
@@ -20,9 +21,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
+    from needed.completeness import Completeness
     from needed.elf import ElfFile
     from needed.elf.provenance import Provenance
-    from needed.root import Entry, Root
+    from needed.root import Entry, Root, RootPath
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -43,6 +45,7 @@ class Inspected:
     elf_file: ElfFile
     provenance: Provenance
     entry: Entry
+    completeness: Completeness | None
 
 
 def add(subparsers: Subparsers) -> None:
@@ -50,7 +53,8 @@ def add(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "inspect",
         help="say what a program or library is and asks for",
-        description="Machine, linkage, C library, interpreter, needed libraries, search paths,\nlanguage and more.",
+        description="Machine, linkage, C library, interpreter, needed libraries, search paths,\n"
+        "language, and whether its closure is all that it can load.",
         epilog=_EXAMPLES,
         allow_abbrev=False,
     )
@@ -105,17 +109,39 @@ def _inspect(root: Root, walker: Walker, name: str, base: str | None) -> Inspect
         raise SourceError(f"{shown}: {'a script, ' * script}{error.message}", hints=hints) from None
     finally:
         file.close()
-    return Inspected(name, elf_file, provenance, found.entry)
+    return Inspected(name, elf_file, provenance, found.entry, _completeness(root, found.path, elf_file))
+
+
+def _completeness(root: Root, path: RootPath, elf_file: ElfFile) -> Completeness | None:
+    """Of a dynamic program that has all its libraries here; by its imports alone, without a rule."""
+    from needed.completeness import find_completeness
+    from needed.gather import gather
+    from needed.loader import Resolver
+    from needed.rules.choices import NONE
+
+    if elf_file.linkage != "dynamic":
+        return None
+    resolver = Resolver(root)
+    try:
+        gathered = gather(resolver, [path], NONE)
+    except (SourceError, ReadError):
+        return None
+    whole = not gathered.closure.missing and gathered.closure.programs[0].interpreter
+    return next(find_completeness(resolver, gathered)) if whole else None
 
 
 def _text(item: Inspected, *, dynamic: bool, many: bool) -> str:
     if dynamic:
         return (f"\nFile: {printable(item.name)}\n" if many else "") + render_dynamic(item.elf_file)
-    return render_text(item.name, item.elf_file, item.provenance, item.entry)
+    found, closure = item.completeness, None
+    if found is not None:
+        closure = f"left open by {left_open(found)}" if found.openings else "complete, proven"
+    return render_text(item.name, item.elf_file, item.provenance, item.entry, closure)
 
 
 def _object(item: Inspected, *, dynamic: bool) -> dict[str, object]:
     found = render_object(item.name, item.elf_file, item.provenance, item.entry)
+    found["completeness"] = completeness_object([item.completeness])[0] if item.completeness else None
     if dynamic:
         keys = ("name", "tag", "value", "text")
         found["dynamic"] = [dict(zip(keys, row, strict=True)) for row in dynamic_rows(item.elf_file)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from needed.cli.choices import add_rule_options, choices_of
 from needed.cli.console import write
 from needed.cli.paths import absolute
 from needed.cli.roots import library_path, open_root_option
@@ -22,6 +23,7 @@ exit status: 0, or 1 if nothing asks for PATH.
 examples:
   needed why /lib/x86_64-linux-gnu/libtinfo.so.6 --for bash
   needed why libz.so.1 --for git --root /srv/debian-arm64
+  needed why /etc/nsswitch.conf --for curl
   needed why /usr/bin/env --in docker-archive:app.tar
 """
 
@@ -41,6 +43,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     option("--library-path", metavar="DIRS", help="resolve with LD_LIBRARY_PATH set to DIRS")
     option("--ldconfig", action="store_true", help="resolve as if ldconfig had just been run in the root")
     option("--in", dest="image", metavar="IMAGE", help="an image that needed built, which knows what was asked for")
+    add_rule_options(option)
     option("--all", action="store_true", help="every chain, not the shortest only")
     option("--json", action="store_true", help="an object with all chains")
     parser.set_defaults(run=run)
@@ -99,4 +102,4 @@ def _rootfs(arguments: argparse.Namespace) -> Rootfs:
     root = open_root_option(arguments.root)
     directories = library_path(arguments.library_path, root)
     settings = Settings(directories, ldconfig=arguments.ldconfig, preload_file=False)
-    return plan(root, programs, settings=settings).rootfs
+    return plan(root, programs, settings=settings, choices=choices_of(arguments)).rootfs

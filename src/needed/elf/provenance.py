@@ -5,23 +5,20 @@ Nothing here decides what a program needs; it is for people. Reads at most a few
 
 from __future__ import annotations
 
+from needed.elf.golang import parse_build_info
 from needed.elf.isa import parse_isa_level
-from needed.elf.model import PT_LOAD, Bytes
+from needed.elf.model import Bytes
+from needed.elf.pieces import pieces
 from needed.elf.sections import SHT_NOBITS, SHT_SYMTAB, parse_sections
 from needed.errors import ElfError
 from needed.value import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from needed.elf.model import ByteSource, ElfFile
     from needed.elf.sections import Section
 
-GO_MAGIC = b"\xff Go buildinf:"
 MAX_SEARCH = 8 << 20  # bytes searched for a trace of rustc, in each section
-MAX_GO_SEARCH = 1 << 20  # as Go's debug/buildinfo: it stands at the start of the data
-CHUNK = 1 << 20
 MAX_COMMENT = 65536
 MAX_LANGUAGE_VERSION = 256
 
@@ -80,9 +77,9 @@ def _numbers(version: str) -> tuple[int, ...] | None:
 
 def _language(source: ByteSource, elf_file: ElfFile, sections: tuple[Section, ...]) -> tuple[str | None, str | None]:
     by_name = {section.name: section for section in sections if section.sh_type != SHT_NOBITS}
-    build_info = _go_build_info(source, elf_file, by_name.get(".go.buildinfo"))
+    build_info = parse_build_info(source, elf_file, sections)
     if build_info is not None:
-        return "go", _go_version(build_info)
+        return "go", build_info.version
     if ".note.go.buildid" in by_name:
         return "go", None
     if (comment := by_name.get(".comment")) is not None:
@@ -92,51 +89,13 @@ def _language(source: ByteSource, elf_file: ElfFile, sections: tuple[Section, ..
             return "rust", _word(rest)
     for name, trace in ((".rodata", _rustc_path), (".strtab", _rust_symbol)):
         section = by_name.get(name)
-        if section is not None and any(map(trace, _pieces(source, section.sh_offset, section.sh_size))):
+        if section is not None and any(map(trace, pieces(source, section.sh_offset, min(section.sh_size, MAX_SEARCH)))):
             return "rust", None
     return None, None
 
 
-def _go_build_info(source: ByteSource, elf_file: ElfFile, section: Section | None) -> bytes | None:
-    """The build info from its magic on: from its section, or where Go's debug/buildinfo searches without one."""
-    if section is not None:
-        content = source.read_at(section.sh_offset, min(section.sh_size, CHUNK))
-        return content if content.startswith(GO_MAGIC) else None
-    for segment in elf_file.segments:
-        if segment.p_type == PT_LOAD and segment.p_flags & 3 == 2:  # the first that is written and not executed
-            content = source.read_at(segment.p_offset, min(segment.p_filesz, MAX_GO_SEARCH))
-            at = content.find(GO_MAGIC)
-            while at > 0 and at % 16:  # it is aligned; anything else is a program that reads build info
-                at = content.find(GO_MAGIC, at + 1)
-            return content[at:] if at >= 0 else None
-    return None
-
-
-def _go_version(build_info: bytes) -> str | None:
-    """The version in build info of Go 1.18 and later: flag 2, then a varint length and the text at byte 32.
-
-    Before, pointers stood there instead; they are not followed.
-    """
-    if len(build_info) < 34 or not build_info[15] & 2:
-        return None
-    size, start = build_info[32], 33
-    if size & 0x80:
-        size, start = size & 0x7F | build_info[33] << 7, 34
-    if size > MAX_LANGUAGE_VERSION or len(build_info) < start + size:
-        return None
-    return build_info[start : start + size].decode("utf-8", "replace").removeprefix("go") or None
-
-
 def _word(text: bytes) -> str | None:
     return text[:MAX_LANGUAGE_VERSION].partition(b"\0")[0].partition(b" ")[0].decode("utf-8", "replace") or None
-
-
-def _pieces(source: ByteSource, offset: int, size: int) -> Iterator[bytes]:
-    """The first MAX_SEARCH bytes in pieces that overlap by what is searched for."""
-    end = offset + min(size, MAX_SEARCH)
-    while offset < end and (piece := source.read_at(offset, min(CHUNK, end - offset))):
-        yield piece
-        offset += len(piece) if len(piece) < CHUNK else CHUNK - 64
 
 
 def _rustc_path(piece: bytes) -> bool:

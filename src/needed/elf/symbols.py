@@ -8,7 +8,6 @@ object per symbol: a C++ library has 50,000. Decides nothing about where a symbo
 from __future__ import annotations
 
 import sys
-from array import array
 from itertools import accumulate, count
 from operator import add
 from struct import Struct
@@ -22,6 +21,7 @@ from needed.value import value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Literal
 
     from needed.elf.model import ByteSource, ElfFile
 
@@ -40,6 +40,7 @@ DT_HASH, DT_STRTAB, DT_SYMTAB, DT_RELA, DT_RELASZ, DT_STRSZ, DT_REL, DT_RELSZ, D
 DT_GNU_HASH, DT_VERSYM, DT_RELACOUNT, DT_RELCOUNT = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFF9, 0x6FFFFFFA
 DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM = 0x6FFFFFFC, 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF
 DT_MIPS_LOCAL_GOTNO, DT_MIPS_SYMTABNO, DT_MIPS_GOTSYM, DT_PLTGOT = 0x7000000A, 0x70000011, 0x70000013, 3
+_SIZES = {"H": 2, "I": 4, "Q": 8}  # bytes
 DT_BIND_NOW, DT_FLAGS, DT_FLAGS_1 = 24, 30, 0x6FFFFFFB
 
 SHN_UNDEF, SHN_ABS, SHN_COMMON = 0, 0xFFF1, 0xFFF2
@@ -124,7 +125,7 @@ class Symbols:
 
     def binds_elsewhere(self, index: int) -> bool:
         """Whether a reference to the symbol is looked up at all: not if it is local, hidden or internal."""
-        return self.infos[index] >> 4 != STB_LOCAL and self.others[index] & 3 not in (STV_INTERNAL, STV_HIDDEN)
+        return _binds(self.infos[index], self.others[index])
 
     def defines(self, index: int, *, undefined: bool = False) -> bool:
         """Whether a lookup may end at the symbol (check_match, without name and version); with `undefined` also at one
@@ -190,8 +191,11 @@ def undefined_imports(source: ByteSource, elf: ElfFile) -> tuple[Import, ...]:
 
 
 def imported_names(source: ByteSource, elf: ElfFile) -> frozenset[str]:
-    """The names of the symbols that the file wants from others. Raises ElfError."""
-    return frozenset(symbol.name for symbol in undefined_imports(source, elf))
+    """The names alone of `undefined_imports`, for every file of a build: a tenth of the time and less.
+
+    Raises ElfError.
+    """
+    return _Reader(source, elf).imported_names()
 
 
 def exports(source: ByteSource, elf: ElfFile) -> tuple[Export, ...]:
@@ -205,6 +209,11 @@ def exports(source: ByteSource, elf: ElfFile) -> tuple[Export, ...]:
             default = table.versyms is None or not table.versyms[index] & 0x8000
             found.append(Export(_text(name), version.name if version else None, default))
     return tuple(found)
+
+
+def _binds(info: int, other: int) -> bool:
+    """Whether a symbol takes part in a lookup at all, by `st_info` and `st_other`; a local or hidden one does not."""
+    return info >> 4 != STB_LOCAL and other & 3 not in (STV_INTERNAL, STV_HIDDEN)
 
 
 def _binds_now(elf: ElfFile) -> bool:
@@ -226,20 +235,9 @@ class _Reader:
     def symbols(self) -> Symbols:
         strings = b""
         if DT_STRTAB in self.last:
-            size = self.last.get(DT_STRSZ, 0)
-            if not 0 <= size <= MAX_STRINGS:
-                raise ElfError(f"malformed: {size} bytes of dynamic strings, more than {MAX_STRINGS}")
-            strings = self.at(self.last[DT_STRTAB], size, "DT_STRTAB")
-        first, count, hashes = self.hashed()
-        # An empty hash table does not tell how many symbols there are; whoever needs one has a relocation for it.
-        if DT_SYMTAB not in self.last:
-            first, count, hashes = 0, 0, ()
-        elif count <= 1:
-            count = max(count, self.highest() + 1)
-        if count > MAX_SYMBOLS:
-            raise ElfError(f"malformed: {count} dynamic symbols, more than {MAX_SYMBOLS}")
-        entry = 24 if self.wide else 16
-        table = self.at(self.last[DT_SYMTAB], count * entry, "DT_SYMTAB") if count else b""
+            strings = self.at(self.last[DT_STRTAB], self.strings_size(), "DT_STRTAB")
+        first, count, hashes = self.counted()
+        table = self.symbol_table(count)
         words, halves = self.array("I", table), self.array("H", table)
         if self.wide:
             quads = self.array("Q", table)
@@ -250,6 +248,62 @@ class _Reader:
         if DT_VERSYM in self.last and versions is not None:
             versyms = self.array("H", self.at(self.last[DT_VERSYM], count * 2, "DT_VERSYM"))
         return Symbols(count, min(first, count), hashes, *columns, strings, versyms, versions or {})
+
+    def counted(self) -> tuple[int, int, Sequence[int]]:
+        """What `hashed` gives, with a number of symbols that is theirs also where the hash table is empty."""
+        first, count, hashes = self.hashed()
+        # An empty hash table does not tell how many symbols there are; whoever needs one has a relocation for it.
+        if DT_SYMTAB not in self.last:
+            first, count, hashes = 0, 0, ()
+        elif count <= 1:
+            count = max(count, self.highest() + 1)
+        if count > MAX_SYMBOLS:
+            raise ElfError(f"malformed: {count} dynamic symbols, more than {MAX_SYMBOLS}")
+        return first, count, hashes
+
+    def symbol_table(self, count: int) -> bytes:
+        return self.at(self.last[DT_SYMTAB], count * (24 if self.wide else 16), "DT_SYMTAB") if count else b""
+
+    def imported_names(self) -> frozenset[str]:
+        _, count, _ = self.counted()
+        table = self.symbol_table(count)
+        entry, info, section = (24, 4, 3) if self.wide else (16, 12, 7)
+        sections, words = [*self.array("H", table)[section :: entry // 2]], self.array("I", table)
+        wanted, index = [], -1
+        for _ in range(sections.count(SHN_UNDEF)):  # both search hundreds of times as quickly as a loop looks
+            index = sections.index(SHN_UNDEF, index + 1)
+            at = entry * index + info
+            if table[at] & 15 != STT_REGISTER and _binds(table[at], table[at + 1]):
+                wanted.append(words[entry // 4 * index])
+        # Decoded all at once; no name has a NUL.
+        return frozenset(_text(b"\0".join(self.strings_at(wanted))).split("\0")) - {""}
+
+    def strings_size(self) -> int:
+        size = self.last.get(DT_STRSZ, 0)
+        if not 0 <= size <= MAX_STRINGS:
+            raise ElfError(f"malformed: {size} bytes of dynamic strings, more than {MAX_STRINGS}")
+        return size
+
+    def strings_at(self, offsets: Sequence[int]) -> list[bytes]:
+        """The strings at `offsets`, each once: near each other, in a table that may have megabytes."""
+        size = self.strings_size()
+        limit = left = 4 * size + MAX_REPEATED  # as in `_names`
+        found = []
+        run, run_at = b"", 0
+        for offset in sorted({*offsets}):
+            start = offset - run_at
+            end = run.find(b"\0", start) if start < len(run) else -1
+            for length in (4096, MAX_NAME):
+                if end < 0 and offset < size and DT_STRTAB in self.last:
+                    run = self.some(self.last[DT_STRTAB] + offset, min(length, size - offset), "DT_STRTAB")
+                    run_at, start, end = offset, 0, run.find(b"\0")
+            if end < 0:
+                raise ElfError(f"malformed: string offset {offset} outside of DT_STRTAB, or without an end")
+            left -= end - start
+            if left < 0:
+                raise ElfError(f"malformed: more than {limit} bytes of symbol names")
+            found.append(run[start:end])
+        return found
 
     def hashed(self) -> tuple[int, int, Sequence[int]]:
         """The first index that the hash table leads to, the number of symbols, and the words of GNU_HASH's chains.
@@ -269,7 +323,7 @@ class _Reader:
             return first, count, self.array("I", self.at(address, (count - first) * 4, "DT_GNU_HASH"))
         if (address := self.last.get(DT_HASH)) is not None:
             # Elf_Symndx has 64 bits on s390x alone of the machines here (sysdeps/s390/s390-64).
-            code = "Q" if self.machine.e_machine == EM_S390 and self.wide else "I"
+            code: Literal["I", "Q"] = "Q" if self.machine.e_machine == EM_S390 and self.wide else "I"
             size = 16 if code == "Q" else 8
             buckets, count = self.array(code, self.at(address, size, "DT_HASH"))
             return (1 if buckets else count), count, ()
@@ -441,11 +495,16 @@ class _Reader:
             pairs[index] = index, PLT if stub else ORDINARY
         return range(first, end), pairs
 
-    def array(self, code: str, piece: bytes) -> array[int]:
+    def array(self, code: Literal["H", "I", "Q"], piece: bytes) -> Sequence[int]:
+        """The numbers in `piece`, as many as are whole; a view of it where the byte order is ours."""
+        whole = memoryview(piece)[: len(piece) - len(piece) % _SIZES[code]]
+        if not self.swap:
+            return whole.cast(code)
+        from array import array  # brings `collections`, which a build need not import
+
         items = array(code)
-        items.frombytes(piece[: len(piece) - len(piece) % items.itemsize])
-        if self.swap:
-            items.byteswap()
+        items.frombytes(whole)
+        items.byteswap()
         return items
 
     def at(self, address: int, size: int, what: str) -> bytes:

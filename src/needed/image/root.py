@@ -33,7 +33,7 @@ class ImageRoot:
             return None
         identity = (self._device, node.number)
         modified = node.modified if node.kind == "file" else 0
-        return Entry(node.kind, node.mode, node.size, node.target, identity, modified)
+        return Entry(node.kind, node.mode, node.size, node.target, identity, modified, node.owner)
 
     def names(self, path: RootPath) -> tuple[str, ...]:
         node = self._node(path)

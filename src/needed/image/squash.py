@@ -41,12 +41,12 @@ class Node:
     Changes while layers are applied, and never after. Not a value: there may be a million.
     """
 
-    __slots__ = ("children", "content", "kind", "mode", "modified", "number", "offset", "size", "target")
+    __slots__ = ("children", "content", "kind", "mode", "modified", "number", "offset", "owner", "size", "target")
 
     def __init__(self, kind: str, mode: int, number: int) -> None:
         self.kind, self.mode, self.number = kind, mode, number
         self.size = self.offset = self.modified = 0
-        self.target = ""
+        self.target, self.owner = "", (0, 0)
         self.content: OpenFile | None = None
         self.children: dict[str, Node] | None = {} if kind == "directory" else None
 
@@ -63,6 +63,7 @@ class _Tree:
     def __init__(self, limits: Limits) -> None:
         self.top = Node("directory", 0o755, 1)
         self._limits, self._count, self._label = limits, 1, ""
+        self._owners: dict[tuple[int, int], tuple[int, int]] = {}  # one object for each, of a million nodes
         self._last: tuple[str, Node] | None = None  # most entries stand in the directory of the entry before
 
     def apply(self, layer: IndexedLayer) -> None:
@@ -104,7 +105,7 @@ class _Tree:
         if name.startswith(WHITEOUT):
             return
         if not name:
-            self.top.mode = member.mode
+            self.top.mode, self.top.owner = member.mode, self._owner(member)
             return
         if member.kind == "link":
             node = self._linked(member)
@@ -118,12 +119,12 @@ class _Tree:
         assert directory.children is not None
         there = directory.children.get(name)
         if member.kind == "directory" and there is not None and there.children is not None:
-            there.mode, there.modified = member.mode, member.modified
+            there.mode, there.modified, there.owner = member.mode, member.modified, self._owner(member)
             return
         if member.kind != "link":
             node = self._node(member.kind, member.mode)
             node.size, node.offset, node.modified = member.size, member.offset, member.modified
-            node.target = member.target
+            node.target, node.owner = member.target, self._owner(member)
             node.content = content if member.kind == "file" else None
         directory.children[name] = node
         if there is not None:  # the path may now lead elsewhere; a new name changes no path that led somewhere
@@ -173,6 +174,10 @@ class _Tree:
             if length[-1] > self._limits.path:
                 self._refuse(f"has an entry whose path, without symlinks, is too long: {_shown(path)}")
         return above[-1]
+
+    def _owner(self, member: Member) -> tuple[int, int]:
+        owner = (member.uid, member.gid)
+        return self._owners.setdefault(owner, owner)
 
     def _node(self, kind: str, mode: int) -> Node:
         self._count += 1

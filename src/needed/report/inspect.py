@@ -18,8 +18,11 @@ _LANGUAGES = {"go": "Go", "rust": "Rust"}
 ET_CORE = 4
 
 
-def render_text(name: str, elf_file: ElfFile, provenance: Provenance, entry: Entry) -> str:
-    """The file's name and a line for each thing that there is to say, ended by a newline."""
+def render_text(
+    name: str, elf_file: ElfFile, provenance: Provenance, entry: Entry, closure: str | None = None
+) -> str:
+    """The file's name and a line for each thing that there is to say, ended by a newline; `closure` is what is known of
+    all that it can load."""
     rows = [
         ("machine", elf_file.machine.name),
         ("processor", f"{provenance.isa_level} or better" if provenance.isa_level not in (None, "x86-64") else None),
@@ -29,6 +32,7 @@ def render_text(name: str, elf_file: ElfFile, provenance: Provenance, entry: Ent
         ("needed", ", ".join(elf_file.needed) or None),
         ("filter", ", ".join(item.name for item in elf_file.dependencies if item.tag != "NEEDED") or None),
         ("audit", ", ".join(elf_file.audit) or None),
+        ("closure", closure),
         ("soname", elf_file.soname),
         ("rpath", elf_file.rpath),
         ("runpath", elf_file.runpath),

@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from needed.completeness import Completeness
     from needed.gather import Applied
     from needed.rootfs import Rootfs
     from needed.rules.table import Rule
@@ -86,6 +87,9 @@ def _rule_of(path: str, rootfs: Rootfs, owner: dict[str, str]) -> str:
         if reasons[0].rule:
             rule = reasons[0].rule
             break
+        if reasons[0].kind == "package":
+            rule = f"package {reasons[0].subject}"
+            break
         at = reasons[0].subject
     else:
         rule = owner[at]
@@ -100,11 +104,55 @@ def render_rules(applied: Iterable[Applied], rootfs: Rootfs) -> Iterator[str]:
         share = brought.get(item.rule)
         if share:
             yield f"rule    {item.rule:<14} {share.size:>12,} bytes in {share.files:,} file{'s' * (share.files != 1)}"
+    for name, share in brought.items():
+        if name.startswith("package "):
+            yield f"{name:<22} {share.size:>12,} bytes in {share.files:,} file{'s' * (share.files != 1)}"
     for item in applied:
         for tell in item.told:
             yield f"note    {tell.message}"
             if tell.hint:
                 yield f"        {tell.hint}"
+
+
+def render_completeness(found: Iterable[Completeness], requested: Iterable[str]) -> Iterator[str]:
+    """A line or two for each program that was asked for: whether it can load anything else, and what would tell."""
+    wanted = {*requested}
+    for item in found:
+        if item.program not in wanted:
+            continue
+        match item.state:
+            case "proven":
+                yield f"closure {item.program}: proven complete: it imports nothing that could load more"
+            case "by rules":
+                rules = ", ".join(dict.fromkeys(opening.rule for opening in item.openings))
+                yield f"closure {item.program}: complete, as far as these rules go: {rules}"
+            case "open":
+                yield f"closure {item.program}: left open by {left_open(item)}"
+                yield "        --with NAME takes along what it loads"
+            case "unknown":
+                yield f"closure {item.program}: static, and its headers do not say what it opens"
+
+
+def left_open(item: Completeness) -> str:
+    """The objects whose imports no rule accounts for, at most three."""
+    asking: dict[str, list[str]] = {}
+    for opening in item.openings:
+        if not opening.rule:
+            asking.setdefault(opening.path.rpartition("/")[2], []).append(opening.symbol)
+    shown = [f"{name} ({', '.join(symbols)})" for name, symbols in [*asking.items()][:3]]
+    return ", ".join(shown) + (f" and {len(asking) - 3} more" if len(asking) > 3 else "")
+
+
+def completeness_object(found: Iterable[Completeness]) -> list[dict[str, object]]:
+    """The same for `--json`, of every program of the closure."""
+    return [
+        {
+            "program": item.program,
+            "state": item.state,
+            "openings": [{"path": one.path, "imports": one.symbol, "rule": one.rule} for one in item.openings],
+        }
+        for item in found
+    ]
 
 
 def rules_object(applied: Iterable[Applied], rootfs: Rootfs) -> list[dict[str, object]]:

@@ -18,7 +18,8 @@ EVERY = "all"
 class Choices:
     """`user` and `env` (NAME=VALUE) are the image's. `values` are what `--rule NAME=VALUE` said, "" for a bare name;
     `off` the names of `--no-rule`. `along` are programs and libraries to take along, `packages` the names of packages,
-    `own` the rules of a project's configuration file."""
+    `own` the rules of a project's configuration file. `whole` are packages in place of `packages` where the root is an
+    image that was built of them: then all that it holds was wanted."""
 
     user: tuple[int, int] = (65532, 65532)
     env: tuple[str, ...] = ()
@@ -27,6 +28,7 @@ class Choices:
     along: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     own: tuple[OwnRule, ...] = ()
+    whole: tuple[str, ...] = ()
 
     def value(self, rule: str) -> str | None:
         """What `--rule` said of `rule`, the last if several; None if nothing."""

@@ -23,11 +23,13 @@ class Evidence:
 @value
 class Take:
     """What stands at `path` of the root: a file, every link on the way, or a folder, which comes empty. A path that
-    leads nowhere is no error: the link that dangles there dangles here. `owner` is numeric user and group."""
+    leads nowhere is no error: the link that dangles there dangles here. `owner` is numeric user and group; `mode` is
+    the file's own, or None for 0755 of what anybody may execute and 0644 of the rest."""
 
     path: str
     reason: Reason
     owner: tuple[int, int] = ROOT_OWNER
+    mode: int | None = None
 
 
 @value
@@ -76,4 +78,11 @@ class Tell:
     hint: str = ""
 
 
-Finding = Take | Make | Link | Execute | Load | Tell
+@value
+class Settled:
+    """A rule knows all that the object or static program at `path` opens while it runs; see `needed.completeness`."""
+
+    path: str
+
+
+Finding = Take | Make | Link | Execute | Load | Tell | Settled

@@ -9,10 +9,6 @@ from __future__ import annotations
 
 from needed.value import value
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 @value
 class Rule:
@@ -63,6 +59,8 @@ ZONES = ("localtime", "localtime_r", "localtime64", "localtime64_r", "__localtim
 LOCALES = ("setlocale", "newlocale")
 UNWINDERS = ("pthread_cancel", "pthread_exit", "thrd_exit", "backtrace")
 
+OPENERS = ("dlopen", "dlmopen")
+
 TABLE = (
     Rule("name-service", imports=HOSTS, abilities=("resolver",)),
     Rule("services", imports=SERVICES),
@@ -70,14 +68,13 @@ TABLE = (
     Rule("unwinder", imports=UNWINDERS),
     Rule("locale", imports=LOCALES),
     Rule("zones", imports=ZONES, abilities=("zones",)),
+    Rule("selinux", libraries=("libselinux.so",), covers=("libselinux.so",)),
+    Rule("bash", programs=("bash",), covers=("bash",)),
+    Rule("dlopen", imports=OPENERS),
+    Rule("go", abilities=("exec", "plugin", "resolver", "certificates", "zones", "users")),
     # Interpreters and their libraries.
     Rule("perl", programs=("perl", "perl5*"), libraries=("libperl.so",), scripts=("perl", "perl5*"), covers=("libperl.so",)),
     Rule("node", programs=("node", "nodejs"), libraries=("libnode.so",), scripts=("node", "nodejs"), covers=("libnode.so", "node")),
     Rule("java", libraries=("libjli.so", "libjvm.so"), covers=("libjli.so", "libjvm.so", "libjava.so", "libnet.so", "libnio.so")),
 )
 NAMES = tuple(rule.name for rule in TABLE)
-
-
-def covering(name: str) -> Iterator[Rule]:
-    """The rules that account for what the object with this file name opens."""
-    return (rule for rule in TABLE if any(name.startswith(one) for one in rule.covers))

@@ -6,16 +6,21 @@ rule goes by what is there.
 
 from __future__ import annotations
 
-from needed.errors import ReadError
+from needed.errors import ElfError, ReadError
 from needed.root import join, list_kinds
+from needed.rules.table import TABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TypeVar
 
     from needed.closure import Closure, LoadedObject
-    from needed.root import Found, RootPath, Walker
+    from needed.elf import ElfFile
+    from needed.root import Found, OpenFile, RootPath, Walker
     from needed.rules.choices import Choices
+
+    Parsed = TypeVar("Parsed")
 
 MAX_READ = 4 << 20  # bytes of one file that a rule reads
 MAX_TREE = 200_000  # paths below one folder
@@ -23,10 +28,22 @@ MAX_FOLDERS = 20_000
 
 
 class View:
-    """One for a whole build; `closure` grows from round to round."""
+    """One for a whole build; `closure` grows from round to round.
 
-    def __init__(self, walker: Walker, choices: Choices, closure: Closure) -> None:
-        self.walker, self.choices, self.closure = walker, choices, closure
+    `opens` tells whether dlopen(3) by the object at the first path of the name behind it would succeed.
+    """
+
+    def __init__(
+        self, walker: Walker, choices: Choices, closure: Closure, opens: Callable[[str, str], bool]
+    ) -> None:
+        self.walker, self.choices, self.closure, self.opens = walker, choices, closure, opens
+
+    def is_covered(self, path: str) -> bool:
+        """Whether a rule that is on accounts for what the object at `path` opens."""
+        name = path.rpartition("/")[2]
+        return any(
+            rule.covers and name.startswith(rule.covers) and not self.choices.is_off(rule.name) for rule in TABLE
+        )
 
     def find(self, path: str) -> Found | None:
         """Where `path` leads inside the root."""
@@ -62,6 +79,23 @@ class View:
             return file.read_at(0, limit)
         except ReadError:
             return b""
+        finally:
+            file.close()
+
+    def parse(self, path: str, parser: Callable[[OpenFile, ElfFile], Parsed]) -> Parsed | None:
+        """What `parser` makes of the object or program of the closure at `path`, None where it refuses the file."""
+        listed = (item for item in self.closure.objects if path in (item.path, item.found.path))
+        item = next(listed, None)
+        if item is None:
+            return None
+        try:
+            file = self.walker.root.open(item.found.path)
+        except ReadError:
+            return None
+        try:
+            return parser(file, item.elf)
+        except (ElfError, ReadError):
+            return None
         finally:
             file.close()
 

@@ -31,6 +31,8 @@ DESKTOP = ("awt_xawt", "jawt", "jsound", "splashscreen", "atk-wrapper")
 DEBUG = ("attach", "dt_socket", "jdwp", "saproc", "hsdis")
 # Loaded by the compiler for vectors where it is there; 0.9 MB.
 VECTORS = ("jsvml",)
+# Each is opened after the ones before it, which it may need by name without a path to them.
+OPENERS = ("jvm", "java", "net", "nio", "management", "awt")
 FILES = ("release", "lib/modules", "lib/jvm.cfg", "lib/tzdb.dat", "lib/tzmappings", "lib/currency.data")
 JARS = ("lib/rt.jar", "lib/jce.jar", "lib/jsse.jar", "lib/charsets.jar", "lib/resources.jar", "lib/management-agent.jar",
         "lib/meta-index", "lib/ext")  # of Java 8  # fmt: skip
@@ -80,7 +82,17 @@ def _libraries(view: View, home: str, item: Evidence, words: set[str]) -> Iterat
     left_out |= set() if words & {"awt", "desktop"} else {*AWT}
     left_out |= set() if "desktop" in words else {*DESKTOP}
     left_out |= set() if "debug" in words else {*DEBUG}
+    # In the order of their needs: whoever opens has loaded what the next one needs without a path to it.
+    found = [*_found(view, home, left_out)]
+    by = item.path
+    openers = [path for name in OPENERS for path in found if path.endswith(f"/lib{name}.so")]
+    for path in (*openers, *(path for path in found if path not in openers)):
+        yield Load(path, by, reason)
+        by = path if path in openers else by
+
+
+def _found(view: View, home: str, left_out: set[str]) -> Iterator[str]:
     for folder in (f"{home}/lib/server", f"{home}/lib", *(f"{home}/lib/{name}" for name in ("amd64", "aarch64"))):
         for name in view.names(folder):
             if name.startswith("lib") and name.endswith(".so") and name[3:-3] not in left_out:
-                yield Load(f"{folder}/{name}", item.path, reason)
+                yield f"{folder}/{name}"

@@ -8,22 +8,25 @@ rules decide (`rules`), the loader resolves (`loader`); here is only who is aske
 from __future__ import annotations
 
 from needed.closure import Closure, Reason
+from needed.elf.golang import parse_go_program
 from needed.errors import NeededError, SourceError
-from needed.rules.finding import Evidence, Execute, Link, Load, Make, Take, Tell
-from needed.rules.table import TABLE
+from needed.gather.packages import KIND, find_in_image, find_package, leading_program, select_package
+from needed.rules.finding import Evidence, Execute, Link, Load, Make, Settled, Take, Tell
+from needed.rules.table import TABLE, Rule
 from needed.rules.view import View
 from needed.value import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from needed.closure import LoadedObject, Opened, Script
+    from needed.closure import LoadedObject, LoadList, Opened, Script
     from needed.loader import Resolver
     from needed.rules.choices import Choices
     from needed.rules.finding import Finding
-    from needed.rules.table import Rule
 
+PACKAGE = Rule(KIND)  # what was asked for by a package's name, told and counted as a rule's
+NOTHING: Mapping[str, str] = {}
 MAX_ROUNDS = 30
 # What belongs to glibc and musl: what these import of each other says nothing about what a program asks for.
 LIBC = (
@@ -31,6 +34,17 @@ LIBC = (
     "libresolv.so.", "libnsl.so.1", "libanl.so.", "libnss_", "libc.musl-", "ld-musl-", "libmvec.so.",
     "libthread_db.so.",
 )  # fmt: skip
+
+
+# What the abilities of Go programs are called in a reason.
+ABILITIES = {
+    "resolver": "package net",
+    "certificates": "crypto/x509",
+    "zones": "time.LoadLocation",
+    "users": "os/user",
+    "exec": "os/exec",
+    "plugin": "package plugin",
+}
 
 
 @value
@@ -45,13 +59,16 @@ class Applied:
 @value
 class Gathered:
     """`closure` with all that rules opened and executed; `placed` what else must ship. `requests` and `opens` are what
-    led to the closure, so that another resolver can be asked the same."""
+    led to the closure, so that another resolver can be asked the same. `settled`: of what path a rule knows all that it
+    opens, and which. `leading` are the programs that were named, or that lead the packages if only these were."""
 
     closure: Closure
     placed: tuple[Take | Make | Link, ...] = ()
     applied: tuple[Applied, ...] = ()
     requests: tuple[tuple[str, Reason], ...] = ()
     opens: tuple[Load, ...] = ()
+    settled: Mapping[str, str] = NOTHING
+    leading: tuple[str, ...] = ()
 
 
 def gather(resolver: Resolver, programs: Iterable[str], choices: Choices) -> Gathered:
@@ -62,8 +79,11 @@ def gather(resolver: Resolver, programs: Iterable[str], choices: Choices) -> Gat
 def replay(resolver: Resolver, gathered: Gathered) -> Closure:
     """The closure of the same programs and plugins as another resolver of the root has it."""
     closure = resolver.resolve_for(gathered.requests)
-    opened = (_open(resolver, closure, load) for load in gathered.opens)
-    return Closure(closure.programs, closure.scripts, tuple(one for one in opened if one is not None))
+    for load in gathered.opens:  # one by one, since what was opened opens others
+        opened = _open(resolver, closure, load)
+        if opened is not None:
+            closure = Closure(closure.programs, closure.scripts, (*closure.opened, opened))
+    return closure
 
 
 def is_libc(path: str) -> bool:
@@ -75,12 +95,15 @@ class _Gathering:
     def __init__(self, resolver: Resolver, programs: tuple[str, ...], choices: Choices) -> None:
         self.resolver, self.choices = resolver, choices
         commands = (name for name in choices.along if not is_library(name))
-        self.requests: dict[str, Reason] = dict.fromkeys((*programs, *commands), Reason("requested"))
-        self.programs = programs
+        self.packages = {name: select_package(resolver.walker, name) for name in choices.packages}
+        leaders = (leading_program(name, selection) for name, selection in self.packages.items())
+        self.leading = programs or tuple(filter(None, leaders))
+        self.requests: dict[str, Reason] = dict.fromkeys((*self.leading, *commands), Reason("requested"))
         self.opens: dict[Load, Opened | None] = {}
         self.placed: dict[Take | Make | Link, None] = {}
         self.evidence: dict[str, dict[Evidence, None]] = {}
         self.told: dict[str, dict[Tell, None]] = {}
+        self.settled: dict[str, str] = {}
         self.looked_at: set[str] = set()
         self.own = {one.row.name: one for one in choices.own}
         self.rules = [rule for rule in (*TABLE, *(one.row for one in choices.own)) if not choices.is_off(rule.name)]
@@ -89,11 +112,16 @@ class _Gathering:
             for symbol in rule.imports:
                 self.by_import.setdefault(symbol, []).append(rule)
         self.closure = resolver.resolve_for(self.requests.items())
-        self.view = View(resolver.walker, choices, self.closure)
+        self.view = View(resolver.walker, choices, self.closure, self.opens_something)
 
     def run(self) -> Gathered:
         for name in filter(is_library, self.choices.along):
             self.take_along(name)
+        for name, selection in self.packages.items():
+            self.take_in([(PACKAGE, list(find_package(self.view, name, selection)))])
+            self.evidence.setdefault(PACKAGE.name, {})[Evidence(name)] = None
+        if self.choices.whole:
+            self.take_in([(PACKAGE, list(find_in_image(self.view, self.choices.whole)))])
         for _ in range(MAX_ROUNDS):
             called = self.new_evidence()
             found = [(rule, list(self.ask(rule, evidence))) for rule, evidence in called if not rule.last]
@@ -104,7 +132,7 @@ class _Gathering:
                 self.take_in([(rule, list(self.ask(rule, tuple(evidence))))])
         applied = (
             Applied(rule.name, tuple(self.evidence[rule.name]), tuple(self.told.get(rule.name, ())))
-            for rule in self.rules
+            for rule in (PACKAGE, *self.rules)
             if rule.name in self.evidence
         )
         return Gathered(
@@ -113,7 +141,13 @@ class _Gathering:
             tuple(applied),
             tuple(self.requests.items()),
             tuple(load for load, opened in self.opens.items() if opened is not None),
+            self.settled,
+            self.leading,
         )
+
+    def opens_something(self, by: str, name: str) -> bool:
+        """Whether dlopen(3) of `name` by the object at `by` would succeed."""
+        return _open(self.resolver, self.closure, Load(name, by, Reason("rule"))) is not None
 
     def take_along(self, name: str) -> None:
         """A library or plugin that the user names. Raises SourceError where no program would find it."""
@@ -147,6 +181,7 @@ class _Gathering:
         for program in self.closure.programs:
             if self.is_new(program.path):
                 yield from self.of_program(program.path, program.program.found.path)
+                yield from self.of_go(program)
         for script in self.closure.scripts:
             if self.is_new(script.path):
                 yield from self.of_program(script.path, script.found.path)
@@ -179,6 +214,16 @@ class _Gathering:
             if rule.programs and any(rule.names_program(one.rpartition("/")[2]) for one in (path, real)):
                 yield rule, Evidence(path)
 
+    def of_go(self, program: LoadList) -> Iterator[tuple[Rule, Evidence]]:
+        """What a Go program is able to do, which needs no import of a C library."""
+        found = self.view.parse(program.path, parse_go_program)
+        if found is None or found.abilities is None:
+            return
+        for rule in self.rules:
+            for ability in rule.abilities:
+                if ability in found.abilities:
+                    yield rule, Evidence(program.path, f"is a Go program with {ABILITIES[ability]}")
+
     def of_script(self, script: Script) -> Iterator[tuple[Rule, Evidence]]:
         real = self.view.canonical(script.interpreter) or script.interpreter
         names = [one.rpartition("/")[2] for one in (script.interpreter, real)]
@@ -202,6 +247,8 @@ class _Gathering:
                         grew |= self.load(finding)
                     case Tell():
                         self.tell(rule, finding)
+                    case Settled():
+                        self.settled.setdefault(finding.path, rule.name)
         return grew
 
     def tell(self, rule: Rule, tell: Tell) -> None:

@@ -1,0 +1,206 @@
+"""Who is asked when: evidence leads to rules, findings to more evidence, until nothing new is found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from needed.closure import Reason
+from needed.completeness import find_completeness
+from needed.errors import SourceError
+from needed.gather import Gathered, gather
+from needed.loader import Resolver
+from needed.pipeline import plan
+from needed.root import MemoryRoot
+from needed.rootfs import Directory, File
+from needed.rules.choices import Choices
+from needed.rules.own import OwnRule
+from needed.rules.table import Rule
+from tests.rules.trees import library, program, tree
+
+Files = Mapping[str, bytes | str]
+
+
+def gathered(files: Files, *programs: str, choices: Choices | None = None) -> Gathered:
+    return gather(Resolver(MemoryRoot({**tree(), **files})), programs or ("/bin/app",), choices or Choices())
+
+
+def own(name: str, *, programs: tuple[str, ...] = (), **lists: tuple[str, ...]) -> OwnRule:
+    called = {key: lists.pop(key) for key in ("imports", "libraries", "scripts") if key in lists}
+    return OwnRule(Rule(name, programs=programs, **called), "", **lists)  # type: ignore[arg-type]
+
+
+def placed(found: Gathered) -> set[str]:
+    return {item.path for item in found.placed}
+
+
+def test_an_import_of_any_object_calls_a_rule() -> None:
+    files = {"/bin/app": program(needed=("libx.so.1",)), "/lib64/libx.so.1": library("libx.so.1", "getaddrinfo")}
+    found = gathered(files)
+    assert placed(found) == {"/etc/nsswitch.conf"}
+    assert found.placed[0].reason == Reason("rule", "/lib64/libx.so.1", "name-service", "imports getaddrinfo")
+
+
+def test_what_the_c_library_imports_calls_none() -> None:
+    files = {"/bin/app": program(), "/lib64/libc.so.6": library("libc.so.6", "getaddrinfo", "getpwnam", needed=())}
+    assert gathered(files).applied == ()
+
+
+def test_a_rule_that_is_off_is_not_asked() -> None:
+    files = {"/bin/app": program("getaddrinfo", "getpwnam")}
+    off = Choices(off=frozenset({"name-service"}))
+    assert placed(gathered(files, choices=off)) == {"/etc/passwd", "/etc/group", "/home/nonroot"}
+    assert gathered(files, choices=Choices(off=frozenset({"all"}))).applied == ()
+
+
+def test_of_all_rules_off_one_that_is_named_is_on() -> None:
+    one = Choices(values=(("name-service", ""),), off=frozenset({"all"}))
+    assert placed(gathered({"/bin/app": program("getaddrinfo", "getpwnam")}, choices=one)) == {"/etc/nsswitch.conf"}
+
+
+def test_what_a_plugin_needs_comes_along_and_calls_further_rules() -> None:
+    files = {
+        "/bin/app": program(),
+        "/usr/lib/app/plugin.so": library("plugin.so", needed=("libdeep.so.1",)),
+        "/lib64/libdeep.so.1": library("libdeep.so.1", "getaddrinfo"),
+    }
+    rule = own("plugins", programs=("app",), load=("/usr/lib/app/*.so",))
+    found = gathered(files, choices=Choices(own=(rule,)))
+    assert [item.added.path for item in found.closure.opened] == ["/usr/lib/app/plugin.so"]
+    assert [item.path for item in found.closure.opened[0].added.objects] == [
+        "/usr/lib/app/plugin.so", "/lib64/libdeep.so.1",
+    ]  # fmt: skip
+    assert placed(found) == {"/etc/nsswitch.conf"}
+
+
+def test_a_plugin_finds_what_the_process_has_loaded_already() -> None:
+    """libjava.so names libjvm.so, which stands in no directory that is searched: the launcher has it."""
+    files = {
+        "/bin/app": program(needed=("libhost.so.1",)),
+        "/lib64/libhost.so.1": library("libhost.so.1"),
+        "/opt/plugin.so": library("plugin.so", needed=("libhost.so.1",)),
+    }
+    found = gathered(files, choices=Choices(own=(own("plugins", programs=("app",), load=("/opt/plugin.so",)),)))
+    assert [item.path for item in found.closure.opened[0].added.objects] == ["/opt/plugin.so"]
+
+
+def test_a_plugin_whose_library_is_nowhere_is_not_in_the_image() -> None:
+    files = {"/bin/app": program(), "/opt/plugin.so": library("plugin.so", needed=("libgone.so.1",))}
+    found = gathered(files, choices=Choices(own=(own("plugins", programs=("app",), load=("/opt/plugin.so",)),)))
+    assert found.closure.opened == ()
+
+
+def test_two_plugins_do_not_find_each_others_libraries() -> None:
+    """What one loads through its RUNPATH is not there when only the other is loaded."""
+    files = {
+        "/bin/app": program(),
+        "/opt/a.so": library("a.so", needed=("/opt/deep/libdeep.so.1",)),
+        "/opt/b.so": library("b.so", needed=("libdeep.so.1",)),
+        "/opt/deep/libdeep.so.1": library("libdeep.so.1"),
+    }
+    found = gathered(files, choices=Choices(own=(own("plugins", programs=("app",), load=("/opt/*.so",)),)))
+    assert [item.added.path for item in found.closure.opened] == ["/opt/a.so"]
+
+
+def test_what_a_rule_executes_has_its_own_closure_and_calls_further_rules() -> None:
+    files = {"/bin/app": program(), "/usr/bin/helper": program("getpwnam", needed=("libh.so.1",)),
+             "/lib64/libh.so.1": library("libh.so.1")}  # fmt: skip
+    found = gathered(files, choices=Choices(own=(own("helpers", programs=("app",), execute=("helper",)),)))
+    assert [item.path for item in found.closure.programs] == ["/bin/app", "/usr/bin/helper"]
+    assert found.closure.programs[1].reason == Reason("rule", "/bin/app", "helpers")
+    assert "/etc/passwd" in placed(found)
+
+
+def test_a_helper_that_could_not_start_is_told_and_left_out() -> None:
+    files = {"/bin/app": program(), "/usr/bin/helper": program(needed=("libgone.so.1",))}
+    found = gathered(files, choices=Choices(own=(own("helpers", programs=("app",), execute=("helper", "none")),)))
+    assert [item.path for item in found.closure.programs] == ["/bin/app"]
+    assert [tell.message for tell in found.applied[0].told] == [
+        "helper is left out: it lacks libgone.so.1 in the root",
+        "none, for /bin/app, is left out: none: no such program on the PATH of the root",
+    ]
+
+
+def test_a_script_calls_the_rules_of_its_interpreter() -> None:
+    files = {"/bin/app": b"#!/usr/bin/env -S interpret -x\n", "/usr/bin/env": program(),
+             "/usr/bin/interpret": program(), "/usr/share/more": b"more"}  # fmt: skip
+    found = gathered(files, choices=Choices(own=(own("scripts", scripts=("interpret",), take=("/usr/share/more",)),)))
+    assert placed(found) == {"/usr/share/more"}
+    assert found.placed[0].reason.subject == "/bin/app"
+
+
+def test_a_library_calls_the_rules_that_name_its_beginning() -> None:
+    files = {"/bin/app": program(needed=("libz.so.9",)), "/lib64/libz.so.9": library("libz.so.9"), "/etc/z": b""}
+    found = gathered(files, choices=Choices(own=(own("zlib", libraries=("libz.so",), take=("/etc/z",)),)))
+    assert placed(found) == {"/etc/z"}
+
+
+def test_a_folder_that_a_rule_takes_comes_with_all_that_is_in_it_and_its_links() -> None:
+    files: Files = {"/bin/app": program(), "/usr/share/app/a/b": b"b", "/usr/share/app/link": "-> a/b"}
+    choices = Choices(own=(own("data", programs=("app",), take=("/usr/share/app",), folders=("/var/lib/app",)),))
+    rootfs = plan(MemoryRoot({**tree(), **files}), ["/bin/app"], choices=choices).rootfs
+    assert {"/usr/share/app/a/b", "/usr/share/app/link"} <= rootfs.entries.keys()
+    state = rootfs.entries["/var/lib/app"]
+    assert isinstance(state, Directory)
+    assert state.owner == (65532, 65532)
+
+
+def test_what_is_not_for_everybody_to_read_is_told_and_left_out() -> None:
+    class Root(MemoryRoot):
+        def entry(self, path):  # type: ignore[no-untyped-def]
+            from needed.value import replace
+
+            entry = super().entry(path)
+            return replace(entry, mode=0o640) if path == "/etc/secret" else entry
+
+    root = Root(tree() | {"/bin/app": program(), "/etc/secret": b"key"})
+    choices = Choices(own=(own("data", programs=("app",), take=("/etc/secret",)),))
+    found = plan(root, ["/bin/app"], choices=choices)
+    assert "/etc/secret" not in found.rootfs.entries
+    assert found.applied[0].told[0].hint == "--add /etc/secret"
+
+
+def test_a_command_is_taken_along_by_its_name() -> None:
+    files = {"/bin/app": program(), "/usr/bin/mkdir": program(needed=("libm.so.1",)),
+             "/lib64/libm.so.1": library("libm.so.1")}  # fmt: skip
+    found = plan(MemoryRoot({**tree(), **files}), ["/bin/app"], choices=Choices(along=("mkdir",)))
+    assert {"/usr/bin/mkdir", "/lib64/libm.so.1"} <= found.rootfs.entries.keys()
+    assert found.requested == ("/bin/app",)
+
+
+def test_a_library_is_taken_along_by_its_name_where_a_program_would_find_it() -> None:
+    files = {"/bin/app": program(), "/lib64/libplug.so.3": library("libplug.so.3", needed=("libm.so.1",)),
+             "/lib64/libm.so.1": library("libm.so.1")}  # fmt: skip
+    rootfs = plan(MemoryRoot({**tree(), **files}), ["/bin/app"], choices=Choices(along=("libplug.so.3",))).rootfs
+    assert {"/lib64/libplug.so.3", "/lib64/libm.so.1"} <= rootfs.entries.keys()
+    with pytest.raises(SourceError, match=r"libnone\.so\.1: no program of the image could load it"):
+        gathered(files, choices=Choices(along=("libnone.so.1",)))
+
+
+def test_a_reason_of_a_rule_names_the_file_and_what_of_it() -> None:
+    rootfs = plan(MemoryRoot(tree() | {"/bin/app": program("getpwuid")}), ["/bin/app"]).rootfs
+    assert str(rootfs.reasons["/etc/passwd"][0]) == "rule users: /bin/app imports getpwuid"
+    entry = rootfs.entries["/etc/passwd"]
+    assert isinstance(entry, File)
+    assert entry.mode == 0o644
+
+
+def completeness(files: Files, choices: Choices | None = None) -> str:
+    resolver = Resolver(MemoryRoot({**tree(), **files}))
+    found = gather(resolver, ["/bin/app"], choices or Choices())
+    return next(find_completeness(resolver, found)).state
+
+
+def test_a_program_of_which_only_libc_can_load_more_is_proven_complete() -> None:
+    assert completeness({"/bin/app": program("printf")}) == "proven"
+
+
+def test_an_import_that_a_rule_accounts_for_is_complete_by_rules() -> None:
+    assert completeness({"/bin/app": program("getaddrinfo")}) == "by rules"
+    assert completeness({"/bin/app": program("getaddrinfo")}, Choices(off=frozenset({"name-service"}))) == "open"
+
+
+def test_an_import_of_dlopen_in_any_object_leaves_the_closure_open() -> None:
+    files = {"/bin/app": program(needed=("libx.so.1",)), "/lib64/libx.so.1": library("libx.so.1", "dlmopen")}
+    assert completeness(files) == "open"
