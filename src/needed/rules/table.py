@@ -60,6 +60,8 @@ LOCALES = ("setlocale", "newlocale")
 UNWINDERS = ("pthread_cancel", "pthread_exit", "thrd_exit", "backtrace")
 
 OPENERS = ("dlopen", "dlmopen")
+JVM = ("libjli.so", "libjvm.so", "libjava.so", "libjimage.so", "libnet.so", "libj2gss.so", "libj2pkcs11.so", "libawt.so",
+       "libawt_", "libfontmanager.so", "libjdwp.so", "libsaproc.so", "libsctp.so")  # fmt: skip
 
 TABLE = (
     Rule("name-service", imports=HOSTS, abilities=("resolver",)),
@@ -75,6 +77,6 @@ TABLE = (
     # Interpreters and their libraries.
     Rule("perl", programs=("perl", "perl5*"), libraries=("libperl.so",), scripts=("perl", "perl5*"), covers=("libperl.so",)),
     Rule("node", programs=("node", "nodejs"), libraries=("libnode.so",), scripts=("node", "nodejs"), covers=("libnode.so", "node")),
-    Rule("java", libraries=("libjli.so", "libjvm.so"), covers=("libjli.so", "libjvm.so", "libjava.so", "libnet.so", "libnio.so")),
+    Rule("java", libraries=("libjli.so", "libjvm.so"), covers=JVM),
 )
 NAMES = tuple(rule.name for rule in TABLE)

@@ -2,13 +2,13 @@
 
 Recognises: libjli.so, which java and every tool of a JDK are linked with, and libjvm.so in any other process.
 Adds: of the home (two folders above the library's file) the modules, libjvm.so with its configuration, the libraries that
-    its own classes load, with their closures, conf/ and lib/security/ with what they link to (Debian: /etc/java-17-openjdk,
-    /etc/ssl/certs/java/cacerts), the time zones, the helper that starts processes, and the archive of classes that makes
-    it start in half the time.
-Costs: 165 MB of OpenJDK 17, 129 MB of them one file with all modules, 15 MB the archive of classes.
-Choices: `--rule java=small` leaves the archive of classes out; `java=awt` adds images and fonts without a screen,
-    `java=desktop` windows, printing and sound as well; `java=debug` what a debugger attaches to. Several are separated
-    by commas.
+    its own classes load, with their closures, conf/ and lib/security/ with what they link to (Debian:
+    /etc/java-17-openjdk, /etc/ssl/certs/java/cacerts), the time zones, the helper that starts processes, and the archive
+    of classes that shortens a start by a fifth.
+Costs: 172,652,032 bytes of OpenJDK 17, 129 MB of them one file with all modules, 14 MB the archive of classes.
+Choices: `--rule java=small` leaves the archive of classes out, 14.4 MB; `java=awt` adds images and fonts without a
+    screen, 5 MB and their libraries, `java=desktop` windows, printing and sound as well; `java=debug` what a debugger
+    attaches to. Several are separated by commas.
 Source: java(1); OpenJDK src/java.base/unix/native/libjli/java_md.c, src/hotspot/share/runtime/arguments.cpp (CDS).
 """
 
