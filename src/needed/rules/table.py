@@ -60,6 +60,7 @@ LOCALES = ("setlocale", "newlocale")
 UNWINDERS = ("pthread_cancel", "pthread_exit", "thrd_exit", "backtrace")
 
 OPENERS = ("dlopen", "dlmopen")
+LUA = ("lua", "lua5*", "luajit", "luajit-*")
 JVM = ("libjli.so", "libjvm.so", "libjava.so", "libjimage.so", "libnet.so", "libj2gss.so", "libj2pkcs11.so", "libawt.so",
        "libawt_", "libfontmanager.so", "libjdwp.so", "libsaproc.so", "libsctp.so")  # fmt: skip
 
@@ -78,5 +79,8 @@ TABLE = (
     Rule("perl", programs=("perl", "perl5*"), libraries=("libperl.so",), scripts=("perl", "perl5*"), covers=("libperl.so",)),
     Rule("node", programs=("node", "nodejs"), libraries=("libnode.so",), scripts=("node", "nodejs"), covers=("libnode.so", "node")),
     Rule("java", libraries=("libjli.so", "libjvm.so"), covers=JVM),
+    Rule("ruby", libraries=("libruby",), programs=("ruby", "ruby2*", "ruby3*"), scripts=("ruby", "ruby2*", "ruby3*"), covers=("libruby",)),
+    Rule("lua", programs=LUA, scripts=LUA, covers=LUA[:1]),
+    Rule("tcl", libraries=("libtcl",), covers=("libtcl",)),
 )
 NAMES = tuple(rule.name for rule in TABLE)
