@@ -1,8 +1,11 @@
-"""A class for the virtual machine, compiled (`javac -g:none --release 17`), since the JRE that is tested compiles none.
+r"""A class for the virtual machine, compiled (`javac -g:none --release 17`), since a JRE compiles none.
 
 import com.sun.net.httpserver.*;
 public class Serve implements HttpHandler {
-  public void handle(HttpExchange e) throws java.io.IOException { byte[] b = "hello over HTTP\n".getBytes(); e.sendResponseHeaders(200, b.length); e.getResponseBody().write(b); e.close(); }
+  public void handle(HttpExchange e) throws java.io.IOException {
+    byte[] b = "hello over HTTP\n".getBytes();
+    e.sendResponseHeaders(200, b.length); e.getResponseBody().write(b); e.close();
+  }
   public static void main(String[] a) throws Exception {
     System.out.println("hello from the JVM");
     if (a.length == 0) return;

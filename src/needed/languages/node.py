@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 MAX_SOURCE = 2 << 20  # bytes of one source
 # Words after which a slash begins a regular expression and no division.
 _BEFORE_REGEX = frozenset(
-    "return typeof instanceof in of new delete void throw case do else yield await default".split()
-)
+    ("return", "typeof", "instanceof", "in", "of", "new", "delete", "void", "throw", "case", "do", "else", "yield",
+     "await", "default")
+)  # fmt: skip
 _TOKEN = re.compile(
     r"(?P<space>[\s\ufeff]+|//[^\n\u2028\u2029]*|/\*.*?(?:\*/|\Z)|\A\#![^\n]*)"
     r"|(?P<string>\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*')"
@@ -70,7 +71,9 @@ def _at(tokens: list[_Token], at: int) -> Iterator[Asked]:
     member = at > 0 and tokens[at - 1].text in (".", "?.")
     match token.text:
         case "require" if not member or tokens[at - 2].text == "module":
-            call = at + 1 if after.text == "(" else at + 3 if after.text == "." and tokens[at + 2].text == "resolve" else 0
+            call = (
+                at + 1 if after.text == "(" else at + 3 if after.text == "." and tokens[at + 2].text == "resolve" else 0
+            )
             if call and tokens[call].text == "(":
                 yield from _argument("require", tokens, call)
         case "import" if not member and after.kind == "string":
@@ -99,7 +102,8 @@ def _argument(kind: str, tokens: list[_Token], call: int) -> Iterator[Asked]:
 
 def _beside(tokens: list[_Token], at: int) -> Iterator[Asked]:
     """`join(__dirname, "a", "b")` and `__dirname + "/a"`."""
-    parts, place = [], at + 1
+    parts: list[str] = []
+    place = at + 1
     while tokens[place].text in (",", "+") and tokens[place + 1].kind == "string" and len(parts) < 5:
         parts.append(tokens[place + 1].text.strip("/"))
         place += 2
@@ -130,12 +134,13 @@ def _tokens(source: str) -> Iterator[_Token]:
                 previous = _Token("other", "(", line)
             yield previous
             continue
-        if character == "/" and source[at + 1 : at + 2] not in ("/", "*") and _may_be_regex(previous):
-            if found := _REGEX.match(source, at):
-                previous = _Token("regex", "", line)
-                at = found.end()
-                yield previous
-                continue
+        comment = source.startswith(("//", "/*"), at)
+        found = _REGEX.match(source, at) if character == "/" and not comment and _may_be_regex(previous) else None
+        if found is not None:
+            previous = _Token("regex", "", line)
+            at = found.end()
+            yield previous
+            continue
         match = _TOKEN.match(source, at)
         if match is None:
             return
@@ -161,4 +166,6 @@ def _unescaped(text: str) -> str:
 def _character(match: re.Match[str]) -> str:
     if number := match[1] or match[2] or match[3]:
         return chr(min(int(number, 16), 0x10FFFF))
-    return {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0", "\n": ""}.get(match[4], match[4])
+    return {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0", "\n": ""}.get(
+        match[4], match[4]
+    )

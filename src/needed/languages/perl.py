@@ -43,7 +43,7 @@ _ENCODINGS = (
     (re.compile(r"euc-?cn|gb2312|gbk|cp936|\bhz\b", re.IGNORECASE), "Encode::CN"),
     (re.compile(r"euc-?kr|cp949|johab|iso-2022-kr", re.IGNORECASE), "Encode::KR"),
     (re.compile(r"big-?5|cp950", re.IGNORECASE), "Encode::TW"),
-    (re.compile(r"iso-?8859-?(?:[2-9]|1\d)|koi8|cp-?125\d|windows-125\d|cp8\d\d|cp437|mac(?:roman|latin)", re.IGNORECASE),
+    (re.compile(r"iso-?8859-?(?:[2-9]|1\d)|koi8|(?:cp-?|windows-)125\d|cp8\d\d|cp437|macroman", re.IGNORECASE),
      "Encode::Byte"),
     (re.compile(r"utf-?(?:16|32|7)|ucs-?[24]", re.IGNORECASE), "Encode::Unicode"),
 )  # fmt: skip
@@ -158,6 +158,10 @@ _WITH_NAMES = ("parent", "base", "fields", "aliased", "autouse", "if", "ok", "su
 
 
 def _of_pragma(name: str, words: str, number: int) -> Iterator[Wanted]:
+    if name == "lib" and _FINDBIN.search(_WORDS.sub("", words)):  # `$Bin . "/../lib"`, `catdir($Bin, "lib")`
+        tail = "".join(f"/{one.strip('/')}" for one in re.findall(r"['\"]([^'\"$\n]+)['\"]", words))
+        yield Wanted("folder", BIN + tail, number)
+        return
     for match in _WORDS.finditer(words):
         text = next((group for group in match.groups() if group is not None), "")
         many = text.split() if match[0].startswith("qw") else [text]
@@ -169,9 +173,6 @@ def _of_pragma(name: str, words: str, number: int) -> Iterator[Wanted]:
     if name == "if":
         for word in re.findall(r"\b[A-Z]\w*(?:::\w+)+\b", words):
             yield Wanted("require", word, number)
-    if name == "lib" and _FINDBIN.search(words):  # `$Bin . "/../lib"`, `catdir($Bin, "lib")`
-        tail = "".join(f"/{one.strip('/')}" for one in re.findall(r"['\"]([^'\"$\n]+)['\"]", words))
-        yield Wanted("folder", BIN + tail, number)
 
 
 def _file(name: str, number: int) -> Iterator[Wanted]:

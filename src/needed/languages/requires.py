@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_SOURCE = 1 << 20  # bytes of one source
-_RUBY = re.compile(r"^[^#\n]*?\b(require_relative|require|load|autoload)\b[ \t(]*(?::\w+[ \t]*,[ \t]*)?['\"]([^'\"#\n]{1,200})['\"]",
-                   re.MULTILINE)  # fmt: skip
+_RUBY = re.compile(
+    r"\b(require_relative|require|load|autoload)\b[ \t(]*(?::\w+[ \t]*,[ \t]*)?['\"]([^'\"#\n]{1,200})['\"]"
+)
+_RUBY_COMMENT = re.compile(r"(?:^|(?<=\s))#[^\n]*", re.MULTILINE)
 _LUA_COMMENT = re.compile(r"--\[(=*)\[.*?\]\1\]|--[^\n]*", re.DOTALL)
 _LUA = re.compile(r"\brequire\b[ \t(]*(?:['\"]([^'\"\n]{1,200})['\"]|\[\[([^\]\n]{1,200})\]\])")
 
@@ -31,7 +33,7 @@ class Required:
 
 def find_ruby_requires(source: str) -> tuple[Required, ...]:
     """All names, in their order, each once."""
-    text = source[:MAX_SOURCE].partition("\n__END__\n")[0]
+    text = _RUBY_COMMENT.sub("", source[:MAX_SOURCE].partition("\n__END__\n")[0])
     found = (Required(match[2], match[1] == "require_relative") for match in _RUBY.finditer(text))
     return tuple(dict.fromkeys(found))
 

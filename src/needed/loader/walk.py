@@ -104,8 +104,8 @@ class Walk:
         `_dl_open` (elf/dl-open.c): the search path of NEEDED entries of the opener, then the same walk.
         """
         process = self.copied()
-        for before, opener in zip(openers, openers[1:], strict=False):
-            if (opened := process.meet(opener.path, before)) is not None:
+        for number, opener in enumerate(openers[1:]):
+            if (opened := process.meet(opener.path, openers[number])) is not None:
                 process.add(opened)
         other = process.copied()
         begun = other.meet(name, openers[-1])

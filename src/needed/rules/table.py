@@ -60,9 +60,12 @@ LOCALES = ("setlocale", "newlocale")
 UNWINDERS = ("pthread_cancel", "pthread_exit", "thrd_exit", "backtrace")
 
 OPENERS = ("dlopen", "dlmopen")
+PERL = ("perl", "perl5*")
+NODE = ("node", "nodejs")
+RUBY = ("ruby", "ruby2*", "ruby3*")
 LUA = ("lua", "lua5*", "luajit", "luajit-*")
-JVM = ("libjli.so", "libjvm.so", "libjava.so", "libjimage.so", "libnet.so", "libj2gss.so", "libj2pkcs11.so", "libawt.so",
-       "libawt_", "libfontmanager.so", "libjdwp.so", "libsaproc.so", "libsctp.so")  # fmt: skip
+JVM = ("libjli.so", "libjvm.so", "libjava.so", "libjimage.so", "libnet.so", "libj2gss.so", "libj2pkcs11.so",
+       "libawt.so", "libawt_", "libfontmanager.so", "libjdwp.so", "libsaproc.so", "libsctp.so")  # fmt: skip
 
 TABLE = (
     Rule("name-service", imports=HOSTS, abilities=("resolver",)),
@@ -76,10 +79,10 @@ TABLE = (
     Rule("dlopen", imports=OPENERS),
     Rule("go", abilities=("exec", "plugin", "resolver", "certificates", "zones", "users")),
     # Interpreters and their libraries.
-    Rule("perl", programs=("perl", "perl5*"), libraries=("libperl.so",), scripts=("perl", "perl5*"), covers=("libperl.so",)),
-    Rule("node", programs=("node", "nodejs"), libraries=("libnode.so",), scripts=("node", "nodejs"), covers=("libnode.so", "node")),
+    Rule("perl", libraries=("libperl.so",), programs=PERL, scripts=PERL, covers=("libperl.so", "perl")),
+    Rule("node", libraries=("libnode.so",), programs=NODE, scripts=NODE, covers=("libnode.so", "node")),
     Rule("java", libraries=("libjli.so", "libjvm.so"), covers=JVM),
-    Rule("ruby", libraries=("libruby",), programs=("ruby", "ruby2*", "ruby3*"), scripts=("ruby", "ruby2*", "ruby3*"), covers=("libruby",)),
+    Rule("ruby", libraries=("libruby",), programs=RUBY, scripts=RUBY, covers=("libruby",)),
     Rule("lua", programs=LUA, scripts=LUA, covers=LUA[:1]),
     Rule("tcl", libraries=("libtcl",), covers=("libtcl",)),
 )

@@ -1,10 +1,10 @@
 """Runs Java: the home of the virtual machine that a program starts, without its desktop and its debuggers.
 
 Recognises: libjli.so, which java and every tool of a JDK are linked with, and libjvm.so in any other process.
-Adds: of the home (two folders above the library's file) the modules, libjvm.so with its configuration, the libraries that
-    its own classes load, with their closures, conf/ and lib/security/ with what they link to (Debian:
-    /etc/java-17-openjdk, /etc/ssl/certs/java/cacerts), the time zones, the helper that starts processes, and the archive
-    of classes that shortens a start by a fifth.
+Adds: of the home (the folder above the library's lib/) the modules, libjvm.so with its configuration, the libraries
+    that its own classes load, with their closures, conf/ and lib/security/ with what they link to (Debian:
+    /etc/java-17-openjdk, /etc/ssl/certs/java/cacerts), the time zones, the helper that starts processes, and the
+    archive of classes that shortens a start by a fifth.
 Costs: 172,652,032 bytes of OpenJDK 17, 129 MB of them one file with all modules, 14 MB the archive of classes.
 Choices: `--rule java=small` leaves the archive of classes out, 14.4 MB; `java=awt` adds images and fonts without a
     screen, 5 MB and their libraries, `java=desktop` windows, printing and sound as well; `java=debug` what a debugger
@@ -34,8 +34,9 @@ VECTORS = ("jsvml",)
 # Each is opened after the ones before it, which it may need by name without a path to them.
 OPENERS = ("jvm", "java", "net", "nio", "management", "awt")
 FILES = ("release", "lib/modules", "lib/jvm.cfg", "lib/tzdb.dat", "lib/tzmappings", "lib/currency.data")
-JARS = ("lib/rt.jar", "lib/jce.jar", "lib/jsse.jar", "lib/charsets.jar", "lib/resources.jar", "lib/management-agent.jar",
-        "lib/meta-index", "lib/ext")  # of Java 8  # fmt: skip
+# Java 8 has no modules.
+JARS = ("lib/rt.jar", "lib/jce.jar", "lib/jsse.jar", "lib/charsets.jar", "lib/resources.jar",
+        "lib/management-agent.jar", "lib/meta-index")  # fmt: skip
 
 
 def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
@@ -50,30 +51,33 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
         for word in sorted(words - {*WORDS}):
             yield Tell(f"--rule {NAME}={word}: is none of {', '.join(WORDS)}")
         yield from _libraries(view, home, item, words)
-        for name in (*FILES, *JARS):
-            if view.is_file(f"{home}/{name}"):
-                yield Take(f"{home}/{name}", reason)
-        for folder in ("conf", "lib/security", "lib/ext", "lib/management"):
-            for path, kind in view.tree(f"{home}/{folder}"):
-                if kind != "directory" and not path.endswith((".template", "-template", ".src")):
-                    yield Take(path, reason)
+        yield from _files(view, home, reason)
         if "small" not in words and view.is_file(f"{home}/lib/server/classes.jsa"):
             yield Take(f"{home}/lib/server/classes.jsa", reason)
-        for name in ("lib/jspawnhelper", "jre/lib/jspawnhelper"):
-            if view.is_file(f"{home}/{name}"):
-                yield Execute(f"{home}/{name}", reason)
         if not view.is_file(f"{home}/lib/security/cacerts"):
             yield Tell(f"{home} trusts no certificate authority", "install ca-certificates-java in the root")
 
 
 def home_of(view: View, library: str) -> str | None:
-    """The folder above the `lib` that a library's real file stands in, at whatever depth (lib/server, lib/amd64/jli)."""
+    """The folder above the `lib` that a library's real file stands in, at any depth (lib/server, lib/amd64/jli)."""
     folder = (view.canonical(library) or library).rpartition("/")[0]
     for _ in range(4):
         if view.is_file(f"{folder}/lib/modules") or view.is_file(f"{folder}/lib/rt.jar"):
             return folder
         folder = folder.rpartition("/")[0]
     return None
+
+
+def _files(view: View, home: str, reason: Reason) -> Iterator[Finding]:
+    for name in (*FILES, *JARS):
+        if view.is_file(f"{home}/{name}"):
+            yield Take(f"{home}/{name}", reason)
+    for folder in ("conf", "lib/security", "lib/ext", "lib/management"):
+        for path, kind in view.tree(f"{home}/{folder}"):
+            if kind != "directory" and not path.endswith((".template", "-template", ".src")):
+                yield Take(path, reason)
+    if view.is_file(f"{home}/lib/jspawnhelper"):
+        yield Execute(f"{home}/lib/jspawnhelper", reason)
 
 
 def _libraries(view: View, home: str, item: Evidence, words: set[str]) -> Iterator[Finding]:

@@ -26,29 +26,30 @@ MAX_MODULES = 2_000
 
 
 def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
-    scripts = {script.path: script for script in view.closure.scripts}
+    scripts = {str(script.path): script for script in view.closure.scripts}
     readers = {script.interpreter for script in scripts.values()}
     alone = {program.path for program in view.closure.programs if program.reason.kind != "interpreter of"}
     for item in evidence:
         reason = Reason("rule", item.path, NAME, item.detail)
         if script := scripts.get(item.path):
             yield from _required(view, script.path, script.interpreter, reason)
-        elif item.path not in readers or item.path in alone:
-            if view.choices.value(NAME) != "imports":
-                yield from _installed(view, item.path, reason)
+        elif (item.path not in readers or item.path in alone) and view.choices.value(NAME) != "imports":
+            yield from _installed(view, item.path, reason)
 
 
 def templates(view: View, interpreter: str) -> str:
     """package.path and package.cpath together."""
     library = view.object("liblua")
     for path in (interpreter, library.path if library else ""):
-        pieces = [piece for piece in view.read(path).split(b"\0") if piece[:1] == b"/" and b"/?." in piece] if path else []
+        pieces = (
+            [piece for piece in view.read(path).split(b"\0") if piece[:1] == b"/" and b"/?." in piece] if path else []
+        )
         if pieces:
             return ";".join(piece.decode("utf-8", "surrogateescape") for piece in pieces)
     return ""
 
 
-def _found(view: View, path: str, interpreter: str, reason: Reason) -> Finding:
+def _found(path: str, interpreter: str, reason: Reason) -> Finding:
     return Load(path, interpreter, reason) if path.endswith(".so") else Take(path, reason)
 
 
@@ -57,7 +58,7 @@ def _installed(view: View, interpreter: str, reason: Reason) -> Iterator[Finding
     for folder in dict.fromkeys(places):
         for path, kind in view.tree(folder):
             if kind != "directory" and path.endswith((".lua", ".so")):
-                yield _found(view, path, interpreter, reason)
+                yield _found(path, interpreter, reason)
 
 
 def _required(view: View, script: str, interpreter: str, reason: Reason) -> Iterator[Finding]:
@@ -70,13 +71,16 @@ def _required(view: View, script: str, interpreter: str, reason: Reason) -> Iter
             found = next((one for one in lua_places(required.name, places) if view.is_file(one)), None)
             # "a.b" may be a part of the library of "a" in C
             whole = required.name.partition(".")[0]
-            found = found or next((one for one in lua_places(whole, places) if one.endswith(".so") and view.is_file(one)), None)
+            found = found or next(
+                (one for one in lua_places(whole, places) if one.endswith(".so") and view.is_file(one)), None
+            )
             if found is None and path == script and required.name not in BUILT_IN:
                 yield Tell(f"{path} requires {required.name}, which the root has not", "install it, or --no-rule lua")
             elif found is not None and found not in seen:
                 seen.add(found)
-                yield _found(view, found, interpreter, reason)
+                yield _found(found, interpreter, reason)
                 pending += [] if found.endswith(".so") else [found]
 
 
-BUILT_IN = frozenset("_G bit bit32 coroutine debug ffi io jit math os package string table utf8".split())
+BUILT_IN = frozenset(("_G", "bit", "bit32", "coroutine", "debug", "ffi", "io", "jit", "math", "os", "package", "string",
+                      "table", "utf8"))  # fmt: skip

@@ -31,14 +31,15 @@ MAX_PACKAGE_JSON = 1 << 20
 ENDINGS = ("", ".js", ".json", ".node", ".mjs", ".cjs")
 SOURCES = (".js", ".mjs", ".cjs")
 # What no program requires of a package.
-LEFT_OUT = (".md", ".markdown", ".d.ts", ".d.mts", ".d.cts", ".map", ".flow", ".tsbuildinfo", ".c", ".cc", ".cpp", ".h", ".gyp",
-            ".gypi", ".o", ".a", ".d", "/.bin", "/.package-lock.json", "/.github", "/.eslintrc", "/.travis.yml", "/.npmignore",
-            "/.editorconfig", "/test", "/tests", "/__tests__", "/.nyc_output", "/coverage", "/yarn.lock")  # fmt: skip
+LEFT_OUT = (".md", ".markdown", ".d.ts", ".d.mts", ".d.cts", ".map", ".flow", ".tsbuildinfo", ".c", ".cc", ".cpp",
+            ".h", ".gyp", ".gypi", ".o", ".a", ".d", "/.bin", "/.package-lock.json", "/.github", "/.eslintrc",
+            "/.travis.yml", "/.npmignore", "/.editorconfig", "/test", "/tests", "/__tests__", "/.nyc_output",
+            "/coverage", "/yarn.lock")  # fmt: skip
 SHARED = ("/usr/share/nodejs", "/usr/lib/nodejs", "/usr/lib/node_modules", "/usr/local/lib/node_modules")
 
 
 def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
-    scripts = {script.path: script for script in view.closure.scripts}
+    scripts = {str(script.path): script for script in view.closure.scripts}
     entries = [path for path in (view.choices.value(NAME) or "").split(",") if path]
     for item in evidence:
         reason = Reason("rule", item.path, NAME, item.detail)
@@ -57,7 +58,9 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
 
 def _built_in(view: View, path: str, reason: Reason) -> Iterator[Finding]:
     """The files that were left out of the binary when it was made, by the paths that stand in it instead."""
-    if view.is_folder(SHARED[0]) and (path.rpartition("/")[2].startswith("libnode.so") or not view.object("libnode.so")):
+    if view.is_folder(SHARED[0]) and (
+        path.rpartition("/")[2].startswith("libnode.so") or not view.object("libnode.so")
+    ):
         import re
 
         content = view.read(path, MAX_LIBRARY)
@@ -210,6 +213,7 @@ class _Application:
 
     def take_folder(self, folder: str) -> None:
         """All of a package but other packages in it, which are asked for by name."""
+
         def skips(path: str) -> bool:
             return path.endswith(LEFT_OUT) or path.endswith("/node_modules")
 
@@ -234,10 +238,12 @@ class _Application:
 
 # `module.builtinModules` of Node 22; all of them are in the binary.
 BUILT_IN = frozenset(
-    "assert async_hooks buffer child_process cluster console constants crypto dgram diagnostics_channel dns domain events "
-    "fs http http2 https inspector module net os path perf_hooks process punycode querystring readline repl stream "
-    "string_decoder sys timers tls trace_events tty url util v8 vm wasi worker_threads zlib".split()
-)
+    ("assert", "async_hooks", "buffer", "child_process", "cluster", "console", "constants", "crypto", "dgram",
+     "diagnostics_channel", "dns", "domain", "events", "fs", "http", "http2", "https", "inspector", "module",
+     "net", "os", "path", "perf_hooks", "process", "punycode", "querystring", "readline", "repl", "stream",
+     "string_decoder", "sys", "timers", "tls", "trace_events", "tty", "url", "util", "v8", "vm", "wasi",
+     "worker_threads", "zlib")
+)  # fmt: skip
 
 
 def _is_built_in(name: str) -> bool:

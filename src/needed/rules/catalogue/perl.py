@@ -31,24 +31,27 @@ MODES = ("all", "base", "imports")
 MAX_MODULES = 5_000
 MAX_FOLDERS = 60  # of @INC
 # What perl opens behind a source's back: for methods of handles, %!, %+, `open` of a string, `<*.c>`, `\N{}`.
-IMPLICIT = ("strict", "warnings", "Carp", "Carp::Heavy", "Exporter", "Exporter::Heavy", "XSLoader", "DynaLoader", "Config",
-            "Errno", "feature", "utf8", "overload", "constant", "vars", "IO::File", "IO::Handle", "File::Glob",
-            "PerlIO", "PerlIO::scalar", "Tie::Hash::NamedCapture", "warnings::register", "lib", "bytes", "integer")  # fmt: skip
+IMPLICIT = ("strict", "warnings", "Carp", "Carp::Heavy", "Exporter", "Exporter::Heavy", "XSLoader", "DynaLoader",
+            "Config", "Errno", "feature", "utf8", "overload", "constant", "vars", "IO::File", "IO::Handle",
+            "File::Glob", "PerlIO", "PerlIO::scalar", "Tie::Hash::NamedCapture", "warnings::register", "lib",
+            "bytes", "integer")  # fmt: skip
 # Debian's perl-base, the smallest Perl that a distribution relies on.
-BASE = ("AutoLoader", "Cwd", "Fcntl", "File::Basename", "File::Path", "File::Spec", "File::Spec::Functions", "File::Temp",
-        "FileHandle", "Getopt::Long", "Hash::Util", "IO", "IO::Pipe", "IO::Seekable", "IO::Select", "IO::Socket",
-        "IO::Socket::INET", "IO::Socket::IP", "IO::Socket::UNIX", "IPC::Open2", "IPC::Open3", "List::Util", "POSIX",
-        "Scalar::Util", "SelectSaver", "Socket", "Symbol", "Text::ParseWords", "Text::Tabs", "Text::Wrap", "Tie::Hash",
-        "attributes", "base", "builtin", "fields", "locale", "overloading", "parent", "re")  # fmt: skip
-EVERYDAY = ("Data::Dumper", "Digest::MD5", "Digest::SHA", "Encode", "Encode::Unicode", "English", "Env", "File::Compare", "File::Copy",
-            "File::Find", "File::stat", "FindBin", "Getopt::Std", "HTTP::Tiny", "I18N::Langinfo", "IO::Dir", "IO::Poll",
-            "JSON::PP", "MIME::Base64", "MIME::QuotedPrint", "PerlIO::encoding", "Storable", "Sys::Hostname",
-            "Term::ANSIColor", "Text::Abbrev", "Tie::Array", "Tie::Scalar", "Time::HiRes", "Time::Local", "Time::Piece",
-            "Time::gmtime", "Time::localtime", "User::pwent", "experimental", "filetest", "if", "mro", "open", "sort",
-            "version")  # fmt: skip
+BASE = ("AutoLoader", "Cwd", "Fcntl", "File::Basename", "File::Path", "File::Spec", "File::Spec::Functions",
+        "File::Temp", "FileHandle", "Getopt::Long", "Hash::Util", "IO", "IO::Pipe", "IO::Seekable", "IO::Select",
+        "IO::Socket", "IO::Socket::INET", "IO::Socket::IP", "IO::Socket::UNIX", "IPC::Open2", "IPC::Open3",
+        "List::Util", "POSIX", "Scalar::Util", "SelectSaver", "Socket", "Symbol", "Text::ParseWords", "Text::Tabs",
+        "Text::Wrap", "Tie::Hash", "attributes", "base", "builtin", "fields", "locale", "overloading", "parent",
+        "re")  # fmt: skip
+EVERYDAY = ("Data::Dumper", "Digest::MD5", "Digest::SHA", "Encode", "Encode::Unicode", "English", "Env",
+            "File::Compare", "File::Copy", "File::Find", "File::stat", "FindBin", "Getopt::Std", "HTTP::Tiny",
+            "I18N::Langinfo", "IO::Dir", "IO::Poll", "JSON::PP", "MIME::Base64", "MIME::QuotedPrint",
+            "PerlIO::encoding", "Storable", "Sys::Hostname", "Term::ANSIColor", "Text::Abbrev", "Tie::Array",
+            "Tie::Scalar", "Time::HiRes", "Time::Local", "Time::Piece", "Time::gmtime", "Time::localtime",
+            "User::pwent", "experimental", "filetest", "if", "mro", "open", "sort", "version")  # fmt: skip
 # What modules of every day require for a seldom wish: big numbers in JSON, code in Data::Dumper.
-SELDOM = ("B::Deparse", "Math::BigInt", "Math::BigFloat", "Math::BigRat", "bigint", "autodie", "threads", "Benchmark",
-          "IO::Socket::SSL", "charnames", "_charnames", "Unicode::UCD", "Log::Agent", "Mozilla::CA")  # fmt: skip
+SELDOM = ("B::Deparse", "Math::BigInt", "Math::BigFloat", "Math::BigRat", "bigint", "autodie", "threads",
+          "Benchmark", "IO::Socket::SSL", "charnames", "_charnames", "Unicode::UCD", "Log::Agent",
+          "Mozilla::CA")  # fmt: skip
 # Beside a module, what it opens by a path of its own (`do "unicore/Name.pl"`), or requires by a computed name.
 DATA = {
     "_charnames": ("unicore/Name.pl", "unicore/Name.pm"),
@@ -70,11 +73,11 @@ NO_MODULES = (".pod", ".h", ".a", ".ld", ".bs", ".packlist", ".t", ".meta", ".eg
 
 def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
     words = [word for word in (view.choices.value(NAME) or "").split(",") if word]
-    scripts = {script.path: script for script in view.closure.scripts}
+    scripts = {str(script.path): script for script in view.closure.scripts}
     readers = {script.interpreter for script in scripts.values()}
     alone = {program.path for program in view.closure.programs if program.reason.kind != "interpreter of"}
     for item in evidence:
-        script = scripts.get(item.path) if item.path not in alone or item.path in scripts else None
+        script = scripts.get(item.path)
         if script is None and item.path in readers and item.path not in alone and not {"all", "base"} & {*words}:
             continue  # only what reads scripts, which call the rule by themselves
         reason = Reason("rule", item.path, NAME, item.detail)
@@ -99,8 +102,7 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
                     f"perl: the modules of every day, {taken / 1e6:.1f} MB, without the rest of its library",
                     f"--rule perl=all: {whole / 1e6:.1f} MB; --rule perl=Module::Name takes one along",
                 )
-        for problem in library.problems:
-            yield problem
+        yield from library.problems
 
 
 class _Library:
@@ -163,7 +165,9 @@ class _Library:
                         "--rule perl=Module::Name takes it along",
                     ))  # fmt: skip
             elif wanted.kind == "encoding":
-                if not relative.startswith(("Encode", "encoding", "open", "PerlIO", "Unicode", "unicore", "HTTP", "CPAN")):
+                if not relative.startswith(
+                    ("Encode", "encoding", "open", "PerlIO", "Unicode", "unicore", "HTTP", "CPAN")
+                ):
                     self.pending.append(module_file(wanted.name))
             elif not (relative and wanted.kind in ("require", "mention") and self.is_seldom(wanted.name, own)):
                 self.pending.append(module_file(wanted.name))
@@ -242,14 +246,14 @@ class _Library:
 
     def every_path(self) -> Iterator[str]:
         for folder in self.folders:
-            nested = {other for other in self.folders if other.startswith(f"{folder}/")}
-            for path, kind in self.view.tree(folder, skips=lambda path, nested=nested: _is_left_out(path) or path in nested):
+            # A folder of @INC in another comes by itself.
+            for path, kind in self.view.tree(folder, skips=lambda path: path in self.folders or _is_left_out(path)):
                 if kind != "directory":
                     yield path
 
 
 def search_path(view: View, interpreter: str) -> Iterator[str]:
-    """The folders of @INC that are there: of PERL5LIB, then those whose paths stand in the interpreter or in libperl."""
+    """The folders of @INC that are there: of PERL5LIB, then those that stand in the interpreter or in libperl."""
     for folder in (view.choices.variable("PERL5LIB") or "").split(":"):
         if folder.startswith("/") and view.is_folder(folder):
             yield folder
@@ -267,7 +271,7 @@ def search_path(view: View, interpreter: str) -> Iterator[str]:
 def _rank(path: str) -> int:
     if path.startswith("/etc/"):
         return 0
-    if "site_perl" in path or path.startswith("/usr/local/share/perl") or "/local/" in path and "/perl5/5" not in path:
+    if "site_perl" in path or ("/local/" in path and "/perl5/5" not in path):
         return 1
     return 2 if "vendor_perl" in path or "/perl5" in path else 3
 

@@ -2,8 +2,8 @@
 
 Recognises: libruby.so in a process, a ruby without it, and scripts of ruby.
 Adds: the folders of the standard library that stand in libruby, with the closures of extensions in C, without what
-    develops and documents (bundler, rdoc, irb, mkmf); RubyGems, which Ruby starts with. For a script what it requires by
-    literal names, from its own folder, from site and vendor folders, and from installed gems, which come whole.
+    develops and documents (bundler, rdoc, irb, mkmf); RubyGems, which Ruby starts with. For a script what it requires
+    by literal names, from its own folder, from site and vendor folders, and from installed gems, which come whole.
 Costs: 12.9 MB of Debian's Ruby 3.1.
 Choices: `--rule ruby=all` takes the whole library and all gems that are installed.
 Source: ruby(1), Kernel#require, Gem.default_path; Ruby's tool/mkconfig.rb and loadpath.c.
@@ -24,15 +24,17 @@ if TYPE_CHECKING:
 NAME = "ruby"
 MAX_LIBRARY = 32 << 20
 MAX_SOURCES = 5_000
-DEVELOPMENT = ("bundler", "bundler.rb", "rdoc", "rdoc.rb", "irb", "irb.rb", "mkmf.rb", "racc", "racc.rb", "debug.rb", "ripper.so",
-               "ripper", "ripper.rb", "rake", "rake.rb", "syntax_suggest", "syntax_suggest.rb", "minitest", "test", "power_assert")  # fmt: skip
-NO_SOURCES = (".ri", ".md", ".rdoc", ".h", ".c", ".o", ".a", "/doc", "/test", "/spec", "/ext/Makefile", "/mkmf.log", "/gem_make.out")
-GEMS = ("/var/lib/gems", "/usr/local/lib/ruby/gems", "/usr/local/bundle", "/usr/lib/ruby/gems", "/usr/share/rubygems-integration",
-        "/usr/share/gems", "/usr/local/share/gems")  # fmt: skip
+DEVELOPMENT = ("bundler", "bundler.rb", "rdoc", "rdoc.rb", "irb", "irb.rb", "mkmf.rb", "racc", "racc.rb", "debug.rb",
+               "ripper.so", "ripper", "ripper.rb", "rake", "rake.rb", "syntax_suggest", "syntax_suggest.rb",
+               "minitest", "test", "power_assert")  # fmt: skip
+NO_SOURCES = (".ri", ".md", ".rdoc", ".h", ".c", ".o", ".a", "/doc", "/test", "/spec", "/ext/Makefile", "/mkmf.log",
+              "/gem_make.out")  # fmt: skip
+GEMS = ("/var/lib/gems", "/usr/local/lib/ruby/gems", "/usr/local/bundle", "/usr/lib/ruby/gems",
+        "/usr/share/rubygems-integration", "/usr/share/gems", "/usr/local/share/gems")  # fmt: skip
 
 
 def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
-    scripts = {script.path: script for script in view.closure.scripts}
+    scripts = {str(script.path): script for script in view.closure.scripts}
     every = view.choices.value(NAME) == "all"
     for item in evidence:
         reason = Reason("rule", item.path, NAME, item.detail)
@@ -46,7 +48,11 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
 def search_path(view: View, library: str) -> list[str]:
     """The folders of $LOAD_PATH, as they stand in libruby or in ruby."""
     pieces = view.read(library, MAX_LIBRARY).split(b"\0")
-    found = (piece.decode("utf-8", "surrogateescape") for piece in pieces if piece[:1] == b"/" and b"ruby" in piece and len(piece) < 200)
+    found = (
+        piece.decode("utf-8", "surrogateescape")
+        for piece in pieces
+        if piece[:1] == b"/" and b"ruby" in piece and len(piece) < 200
+    )
     return [path for path in dict.fromkeys(found) if view.is_folder(path)]
 
 
@@ -64,7 +70,9 @@ def _library(view: View, library: str, reason: Reason, *, every: bool) -> Iterat
                 continue
             yield Load(path, library, reason) if path.endswith(".so") else Take(path, reason)
     for folder in _gem_folders(view):
-        for path, kind in view.tree(folder if every else f"{folder}/specifications/default", skips=lambda path: path.endswith(NO_SOURCES)):
+        for path, kind in view.tree(
+            folder if every else f"{folder}/specifications/default", skips=lambda path: path.endswith(NO_SOURCES)
+        ):
             if kind != "directory":
                 yield Load(path, library, reason) if path.endswith(".so") else Take(path, reason)
 

@@ -1,8 +1,8 @@
 """Runs Tcl: the scripts that its library starts with, and tables of encodings.
 
 Recognises: libtcl, which tclsh and every program with Tcl inside is linked with.
-Adds: the folder of init.tcl that stands in the library, without tests and C, and without the tables of encodings of more
-    than one byte.
+Adds: the folder of init.tcl that stands in the library, without tests and C, and without the tables of encodings of
+    more than one byte.
 Costs: 0.6 MB; all encodings 1.4 MB more.
 Choices: `--rule tcl=all` takes every encoding, and the packages beside Tcl's own folder.
 Source: Tcl's library(n), tclvars(n) on tcl_library, encoding(n).
@@ -44,6 +44,10 @@ def library_folder(view: View, library: str) -> str | None:
     """The first folder with init.tcl that stands in the library, or that is where Tcl looks next to itself."""
     version = library.rpartition("/libtcl")[2].partition(".so")[0]
     near = library.rpartition("/")[0]
-    paths = [piece.decode("utf-8", "surrogateescape") for piece in view.read(library).split(b"\0") if piece[:1] == b"/" and len(piece) < 200]
+    paths = [
+        piece.decode("utf-8", "surrogateescape")
+        for piece in view.read(library).split(b"\0")
+        if piece[:1] == b"/" and len(piece) < 200
+    ]
     places = (*(one for path in paths for one in path.split()), f"{near}/tcl{version}", f"/usr/lib/tcl{version}")
     return next((place for place in places if view.is_file(f"{place}/init.tcl")), None)
