@@ -77,6 +77,12 @@ UNWINDERS = ("pthread_cancel", "pthread_exit", "thrd_exit", "backtrace")
 
 OPENERS = ("dlopen", "dlmopen")
 SHELLS = ("sh", "dash", "bash", "ash", "busybox*", "ksh*", "mksh", "lksh", "zsh*")
+PERL = ("perl", "perl5*")
+NODE = ("node", "nodejs")
+RUBY = ("ruby", "ruby2*", "ruby3*")
+LUA = ("lua", "lua5*", "luajit", "luajit-*")
+JVM = ("libjli.so", "libjvm.so", "libjava.so", "libjimage.so", "libnet.so", "libj2gss.so", "libj2pkcs11.so",
+       "libawt.so", "libawt_", "libfontmanager.so", "libjdwp.so", "libsaproc.so", "libsctp.so")  # fmt: skip
 
 TABLE = (
     Rule("name-service", imports=HOSTS, abilities=("resolver",)),
@@ -138,5 +144,12 @@ TABLE = (
     Rule("dictionaries", libraries=("libhunspell-",)),
     Rule("pci", libraries=("libpci.so",)),
     Rule("alsa", libraries=("libasound.so",), covers=("libasound.so",)),
+    # Interpreters and their libraries.
+    Rule("perl", libraries=("libperl.so",), programs=PERL, scripts=PERL, covers=("libperl.so", "perl")),
+    Rule("node", libraries=("libnode.so",), programs=NODE, scripts=NODE, covers=("libnode.so", "node")),
+    Rule("java", libraries=("libjli.so", "libjvm.so"), covers=JVM),
+    Rule("ruby", libraries=("libruby",), programs=RUBY, scripts=RUBY, covers=("libruby",)),
+    Rule("lua", programs=LUA, scripts=LUA, covers=LUA[:1]),
+    Rule("tcl", libraries=("libtcl",), covers=("libtcl",)),
 )
 NAMES = tuple(rule.name for rule in TABLE)
