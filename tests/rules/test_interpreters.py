@@ -22,7 +22,7 @@ def gathered(files: Files, *programs: str, **values: str) -> Gathered:
 
 
 def placed(found: Gathered) -> set[str]:
-    return {item.path for item in found.placed}
+    return {item.path for item in found.placed if item.reason.rule != "tmp"}
 
 
 def opened(found: Gathered) -> set[str]:
