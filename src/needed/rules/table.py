@@ -106,7 +106,6 @@ TABLE = (
     Rule("iconv", imports=("iconv_open",)),
     Rule("pam", imports=("pam_start", "pam_start_confdir"), covers=("libpam.so.",)),
     Rule("magic", libraries=("libmagic.so.",)),
-    Rule("selinux", libraries=("libselinux.so",), covers=("libselinux.so",)),
     Rule("bash", programs=("bash",), covers=("bash",)),
     Rule("shell", imports=("system", "popen", "wordexp")),
     Rule("shell-commands", scripts=SHELLS),
