@@ -4,7 +4,8 @@ Recognises: a program git.
 Adds: git-remote-http and git-remote-https with libcurl; the names git-upload-pack and git-receive-pack, which the other
     side of a file:// or ssh address is started by; /bin/sh, through which git starts it, and aliases and hooks too; the
     templates of a repository without the sample hooks. All else is built into git.
-Costs: 18.2 MB, nearly all of it the libraries of libcurl; 126 kB without https; 41 MB with every helper and Perl.
+Costs: 18.4 MB, nearly all of it libcurl with its libraries and certificates; 126 kB without https; 45 MB with every
+    helper, Perl and the commands of scripts.
 Choices: `--rule git=local` leaves https out. `--rule git=all` takes every helper of the root: those are scripts for
     shells and Perl too (git submodule, git add -p, git send-email). ssh addresses need `--with ssh`.
 Source: git(1), --exec-path; gitremote-helpers(7); git-init(1), TEMPLATE DIRECTORY; git's connect.c and run-command.c.
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 NAME = "git"
 OTHER_SIDE = ("git-upload-pack", "git-receive-pack", "git-upload-archive")
-# What git-sh-setup runs, which scripts include and which is therefore no script of its own.
-INCLUDED = ("basename", "expr", "sed", "uname")
 MAX_HELPERS = 1_000
 HTTP = ("git-remote-http", "git-remote-https")
 
@@ -53,8 +52,6 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
             every = view.names(helpers)[:MAX_HELPERS]
             for name in every if choice == "all" else () if choice == "local" else HTTP:
                 yield from _helper(view, f"{helpers}/{name}", program, reason)
-            for command in INCLUDED if choice == "all" else ():
-                yield Execute(command, reason)
         with_ssh = any(one.path.endswith("/ssh") for one in view.closure.programs)
         if not with_ssh and choice != "local" and view.is_file(f"{folder}/ssh"):
             yield Tell("git has no ssh for addresses like git@host:repository", "--with ssh")
