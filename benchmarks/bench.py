@@ -1,7 +1,8 @@
 """`make bench`: what `needed` costs beside what people do today. One run, interleaved, medians.
 
 The builds are here, the loader's part is in `loader` (ARGS=loader for that alone), the rules' in `rules`. Nothing here
-passes or fails: a person reads the ratios. magicpak, the nearest peer, is not among them: it cannot be built without the network.
+passes or fails: a person reads the ratios. magicpak, the nearest peer, is not among them: it cannot be built without
+the network.
 """
 
 from __future__ import annotations
