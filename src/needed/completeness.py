@@ -2,8 +2,8 @@
 
 A process maps further files through dlopen(3) or through the C library's own: name service, character sets, the
 unwinder. If no object of it but the C library imports any of these, nothing is left to map, whatever it is given to do.
-Otherwise a rule may account for the import; what none accounts for is named. Decides from imported names alone: about a
-third of the programs of a Debian are proven.
+Otherwise a rule may account for the import; what none accounts for is named. Decides from imported names alone: a
+quarter of the programs of a Debian are proven.
 """
 
 from __future__ import annotations

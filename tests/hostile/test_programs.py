@@ -81,7 +81,7 @@ def test_e10_a_strange_name_keeps_its_bytes_and_is_shown_on_one_line(tmp_path: P
     (tmp_path / "x").write_bytes(program(strings=name + b"\0"))
     found = json.loads(run("inspect", "--json", str(tmp_path / "x")).out)
     assert [text.encode("utf-8", "surrogateescape") for text in found[0]["needed"]] == [name]
-    shown = run("inspect", str(tmp_path / "x")).out
+    shown = run("inspect", "--root", str(tmp_path), "/x").out  # where no loader is: nothing is said of its closure
     assert len(shown.splitlines()) == (7 if name else 6)
     answer = run("ldd", "--root", str(tmp_path), "/x")
     assert (answer.status, answer.err) == (0, "")

@@ -42,7 +42,7 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
     own = view.libc_folder()
     folder = view.first(f"{own}/gconv", f"/usr{own}/gconv")
     chosen = [name.upper() for name in (view.choices.value(NAME) or "").split(",") if name]
-    programs = {program.path for program in view.closure.programs}
+    programs = {program.path for program in view.closure.programs if program.reason.kind == "requested"}
     for item in evidence:
         reason = Reason("rule", item.path, NAME, item.detail)
         name = item.path.rpartition("/")[2]
