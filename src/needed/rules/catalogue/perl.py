@@ -15,6 +15,8 @@ Source: perlrun(1), perlvar(1) on @INC, DynaLoader(3perl), XSLoader(3perl), Auto
 
 from __future__ import annotations
 
+import re
+
 from needed.closure import Reason
 from needed.languages.perl import BIN, find_modules, module_file
 from needed.rules.finding import Load, Take, Tell
@@ -68,6 +70,7 @@ DATA = {
 }  # fmt: skip
 # What tests, builds or documents modules: no program at its work follows a `require` of these from another module.
 DEVELOPMENT = ("CPAN", "ExtUtils", "Pod", "TAP", "Test", "Test2", "Devel", "App")
+_PLACE = re.compile(rb"\0(/[^\0\s%]{1,200})(?=\0)")
 NO_MODULES = (".pod", ".h", ".a", ".ld", ".bs", ".packlist", ".t", ".meta", ".eg")
 
 
@@ -95,7 +98,7 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
         if script is None or "base" in words:
             library.want((*BASE, *EVERYDAY), seldom=False)
         yield from library.findings()
-        if script is None and not words:
+        if item.path in alone and not words:
             taken, whole = library.size(), library.whole()
             if whole > taken:
                 yield Tell(
@@ -260,10 +263,9 @@ def search_path(view: View, interpreter: str) -> Iterator[str]:
     library = view.object("libperl.so")
     found: set[str] = set()
     for path in (interpreter, library.found.path if library else ""):
-        for piece in view.read(path).split(b"\0") if path else ():
-            if piece[:1] == b"/" and b"perl" in piece and len(piece) < 200 and b" " not in piece and b"%" not in piece:
-                found |= {*piece.decode("utf-8", "surrogateescape").split(":")}
-    places = [path for path in found if path.startswith("/") and path.count("/") > 1 and view.is_folder(path)]
+        for piece in _PLACE.findall(view.read(path)) if path else ():
+            found |= {*piece.decode("utf-8", "surrogateescape").split(":")}
+    places = [path for path in found if path.startswith("/") and "perl" in path and view.is_folder(path)]
     # Perl asks what the site installed, then the vendor, then its own; of one kind the order makes no difference.
     yield from sorted(places, key=lambda path: (_rank(path), path))[:MAX_FOLDERS]
 
