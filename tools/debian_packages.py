@@ -7,23 +7,43 @@ engines of their own; no service of the machine needs to run.
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# Debian's name for the folder of this machine's libraries, "x86_64-linux-gnu".
+MULTIARCH = sysconfig.get_config_var("MULTIARCH") or f"{platform.machine()}-linux-gnu"
 # A package and what shows that it is there: a command, or a file.
 PACKAGES = {
+    "alsa-utils": "aplay",
+    "apache2": "apache2",
     "binutils": "readelf",
+    "busybox": "busybox",
     "ca-certificates": "/etc/ssl/certs/ca-certificates.crt",
     "crun": "crun",
+    "curl": "curl",
     "debian-archive-keyring": "/usr/share/keyrings/debian-archive-keyring.gpg",
     "docker.io": "dockerd",
+    "file": "file",
+    "fontconfig": "fc-match",
+    "fonts-dejavu-core": "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
     "gcc": "gcc",
+    "ghostscript": "gs",
+    "git": "git",
+    "glib-networking": "/usr/share/doc/glib-networking",
     "golang-github-containers-common": "/etc/containers/policy.json",
+    "gsettings-desktop-schemas": "/usr/share/glib-2.0/schemas/org.gnome.system.proxy.gschema.xml",
+    "gstreamer1.0-tools": "gst-launch-1.0",
+    "hunspell": "hunspell",
+    "hunspell-en-us": "/usr/share/hunspell/en_US.aff",
+    "imagemagick-6.q16": "convert-im6.q16",
     "iproute2": "ip",
     "iptables": "iptables",
+    "less": "less",
     "libc6-arm64-cross": "/usr/aarch64-linux-gnu/lib/libc.so.6",
     "libc6-armhf-cross": "/usr/arm-linux-gnueabihf/lib/libc.so.6",
     "libc6-dev": "/usr/include/stdio.h",
@@ -33,23 +53,47 @@ PACKAGES = {
     "libc6-ppc64el-cross": "/usr/powerpc64le-linux-gnu/lib/libc.so.6",
     "libc6-riscv64-cross": "/usr/riscv64-linux-gnu/lib/libc.so.6",
     "libc6-s390x-cross": "/usr/s390x-linux-gnu/lib/libc.so.6",
+    "libgdk-pixbuf2.0-bin": "gdk-pixbuf-thumbnailer",
+    "libglib2.0-bin": "gsettings",
+    "libnss3": f"/usr/lib/{MULTIARCH}/libnss3.so",
+    "libqt5sql5-sqlite": "/usr/share/doc/libqt5sql5-sqlite",
+    "libsasl2-modules": f"/usr/lib/{MULTIARCH}/sasl2/libplain.so",
+    "libsqliteodbc": "/usr/share/sqliteodbc/unixodbc.ini",
+    "libxkbcommon-tools": "xkbcli",
     "lua-cjson": "/usr/share/lua/5.4/cjson",
     "lua5.4": "lua5.4",
     "make": "make",
     "musl-tools": "musl-gcc",
+    "nginx": "nginx",
     "nodejs": "node",
     "openjdk-17-jre-headless": "java",
+    "openssh-client": "ssh",
+    "openssh-server": "sshd",
+    "openssl": "openssl",
     "perl": "json_pp",
+    "php8.2-cli": "php8.2",
+    "php8.2-mbstring": "/usr/lib/php/20220829/mbstring.so",
+    "php8.2-sqlite3": "/usr/lib/php/20220829/pdo_sqlite.so",
     "podman": "podman",
+    "postgresql-15": "/usr/lib/postgresql/15/bin/postgres",
+    "proj-bin": "projinfo",
     "qemu-user-static": "qemu-s390x-static",
+    "qhelpgenerator-qt5": "/usr/lib/qt5/bin/qhelpgenerator",
+    "redis-server": "redis-server",
     "ruby": "ruby",
     "runc": "runc",
+    "shared-mime-info": "/usr/share/mime/mime.cache",
     "skopeo": "skopeo",
     "strace": "strace",
     "tcl": "tclsh",
+    "tesseract-ocr": "tesseract",
     "uidmap": "newuidmap",
     "umoci": "umoci",
+    "unixodbc": "isql",
     "util-linux": "setpriv",
+    "vim": "vim",
+    "wget": "wget",
+    "xkb-data": "/usr/share/X11/xkb/rules/evdev",
 }
 
 

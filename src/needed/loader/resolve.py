@@ -107,15 +107,15 @@ class Resolver:
         scripts: dict[str, Script] = {}
         followed: dict[str, RootPath] = {}  # script -> what the kernel starts in its place
         for executable, because in executables:
-            askers: tuple[RootPath, ...] = ()
+            askers: tuple[str, ...] = ()  # canonical, since a link to a script is the script
             pending = [(self.find_program(executable), because, askers)]
             while pending:
                 path, reason, askers = pending.pop(0)
-                if path in askers:
-                    raise SourceError(f"{path}: a script that is its own interpreter; the kernel gives up")
+                found = self._program(path, reason)
+                if found.path in askers:
+                    raise SourceError(f"{path}: a script that is its own interpreter; nothing is ever started")
                 if path in programs or path in scripts:
                     continue
-                found = self._program(path, reason)
                 words = self._shebang(path, found)
                 if words is None:
                     programs[path] = self.load_list(path, reason)
@@ -123,7 +123,8 @@ class Resolver:
                 interpreters = [self._interpreter(word, path) for word in words]
                 scripts[path] = Script(path, found, reason, interpreters[-1])
                 followed[path] = interpreters[0]
-                pending += [(found_at, Reason("interpreter of", path), (*askers, path)) for found_at in interpreters]
+                askers = (*askers, found.path)
+                pending += [(found_at, Reason("interpreter of", path), askers) for found_at in interpreters]
         for script in followed:
             _check_depth(script, followed)
         return Closure(tuple(programs.values()), tuple(scripts.values()))

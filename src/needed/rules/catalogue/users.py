@@ -1,10 +1,11 @@
 """Knows its users: a minimal passwd and group with root, nobody and the image's user, who gets a home.
 
-Recognises: an object other than the C library's own that imports getpwnam, getpwuid, getgrnam or one of their kin; a Go
-    program with os/user.
+Recognises: an object other than the C library's own that imports getpwnam, getpwuid, getgrnam or one of their kin; a
+    Go program with os/user.
 Adds: generated /etc/passwd and /etc/group, never the root's, which holds its users; a user of the image that the root
-    knows keeps the name and home that it has there, any other is called `nonroot`. The shell is bash or sh if the image
-    holds one, else nologin. The home is an empty folder of the user's.
+    knows keeps the name and home that it has there, any other is called `nonroot`. The shell is bash or sh if the
+    image holds one, else nologin. The home is an empty folder of the user's. No password fits: it is "*", for an "x"
+    would send PAM to /etc/shadow, which is not there.
 Costs: 300 bytes.
 Choices: `--rule users=NAME,NAME` adds users of the root, with their groups.
 Source: passwd(5), group(5); glibc's built-in order is "files" (nss/nsswitch.c).
@@ -47,11 +48,11 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
         own = groups.get(str(gid))
         group_names.setdefault(gid, own[0] if own else passwd.get(gid, ("nonroot", 0, ""))[0])
     lines = [
-        f"{name}:x:{uid}:{gid}:{name}:{home}:{shell if uid in (0, user) else '/usr/sbin/nologin'}\n"
+        f"{name}:*:{uid}:{gid}:{name}:{home}:{shell if uid in (0, user) else '/usr/sbin/nologin'}\n"
         for uid, (name, gid, home) in sorted(passwd.items())
     ]
     yield Make("/etc/passwd", "".join(lines).encode("utf-8", "surrogateescape"), reason)
-    lines = [f"{name}:x:{gid}:\n" for gid, name in sorted(group_names.items())]
+    lines = [f"{name}:*:{gid}:\n" for gid, name in sorted(group_names.items())]
     yield Make("/etc/group", "".join(lines).encode("utf-8", "surrogateescape"), reason)
     home = passwd[user][2]
     if home.startswith("/") and home != "/nonexistent" and ".." not in home.split("/"):

@@ -1,0 +1,132 @@
+"""Pages over TLS: whom a program trusts, where it finds the server, and what each rule has to do with it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.engines.conftest import NEEDED, Needed
+from tests.engines.engines import Docker
+from tests.engines.jobs import Job, build
+from tests.engines.servers import HOST, PAGE, TlsServer, name_server, tls_server
+from tests.oracle.debian_root import DebianRoot, make_root
+
+BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+BY_HOSTS = ("--network", "host", "--add-host", f"{HOST}:127.0.0.1")
+CURL_FLOOR = 19_340_000  # bytes of the best peer's image of curl and its certificates
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
+    with tls_server(tmp_path_factory.mktemp("tls")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def by_dns(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
+    """Options of docker run with which names come from a DNS server that knows HOST alone."""
+    with name_server(tmp_path_factory.mktemp("dns")) as configuration:
+        yield ("--network", "host", "-v", f"{configuration}:/etc/resolv.conf:ro")
+
+
+def build_where_the_system_trusts(server: TlsServer, docker: Docker, folder: Path, program: str) -> Job:
+    """`needed build PROGRAM` on a machine whose bundle ends in the server's CA: a mount that only the build sees."""
+    bundle = folder / "bundle"
+    bundle.write_bytes(Path(BUNDLE).read_bytes() + server.ca.read_bytes())
+    image = f"trusts-{program}"
+    command = f'mount --bind "{bundle}" {BUNDLE} && exec "$@"'
+    wanted = [NEEDED, "build", program, "-t", image, "-o", f"docker-daemon:{image}:latest"]
+    result = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", command, "sh", *map(str, wanted)],
+        capture_output=True, text=True, env=docker.environment, timeout=120, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    return Job(docker, f"{image}:latest", result.stderr)
+
+
+def test_curl_trusts_whom_the_system_trusts_by_hosts_and_by_dns(
+    docker: Docker, tmp_path: Path, server: TlsServer, by_dns: tuple[str, ...]
+) -> None:
+    job = build_where_the_system_trusts(server, docker, tmp_path, "curl")
+    assert job.work("-sS", server.url, options=BY_HOSTS).stdout == PAGE
+    assert job.work("-sS", server.url, options=by_dns).stdout == PAGE
+    assert job.size < CURL_FLOOR * 1.02
+    assert "note" not in job.report
+
+
+def test_wget_trusts_whom_the_system_trusts_by_hosts_and_by_dns(
+    docker: Docker, tmp_path: Path, server: TlsServer, by_dns: tuple[str, ...]
+) -> None:
+    job = build_where_the_system_trusts(server, docker, tmp_path, "wget")
+    assert job.work("-qO-", server.url, options=BY_HOSTS).stdout == PAGE
+    assert job.work("-qO-", server.url, options=by_dns).stdout == PAGE
+
+
+def test_curl_trusts_a_ca_of_ones_own_in_the_bundles_place(docker: Docker, needed: Needed, server: TlsServer) -> None:
+    job = build(docker, needed, "curl-own", "curl", "--rule", f"certificates={server.ca}")
+    assert job.work("-sS", server.url, options=BY_HOSTS).stdout == PAGE
+
+
+def test_curl_trusts_a_ca_that_was_added_and_named(docker: Docker, needed: Needed, server: TlsServer) -> None:
+    job = build(docker, needed, "curl-cacert", "curl", "--add", f"{server.ca}:/ca.pem", "--no-rule", "certificates")
+    assert job.work("-sS", "--cacert", "/ca.pem", server.url, options=BY_HOSTS).stdout == PAGE
+
+
+def test_curl_trusts_ssl_cert_file_of_the_image(docker: Docker, needed: Needed, server: TlsServer) -> None:
+    job = build(docker, needed, "curl-env", "curl", "--env", f"SSL_CERT_FILE={server.ca}")
+    assert job.work("-sS", server.url, options=BY_HOSTS).stdout == PAGE
+
+
+def test_a_bare_program_of_openssl_trusts_the_one_bundle(docker: Docker, needed: Needed, server: TlsServer) -> None:
+    job = build(docker, needed, "s-client", "openssl", "--rule", f"certificates={server.ca}")
+    connect = ("s_client", "-brief", "-verify_return_error", "-connect", f"{HOST}:{server.port}")
+    assert "Verification: OK" in job.work(*connect, options=BY_HOSTS).said
+
+
+def test_without_certificates_nobody_is_trusted(docker: Docker, needed: Needed, server: TlsServer) -> None:
+    said = {}
+    for program, words in (("curl", ["-sS"]), ("wget", ["-O-"])):
+        job = build(docker, needed, f"{program}-without", program, "--no-rule", "certificates")
+        said[program] = job.work(*words, server.url, options=BY_HOSTS, ok=False).said
+    assert f"error setting certificate file: {BUNDLE}" in said["curl"]
+    assert "doesn't have a known issuer" in said["wget"]
+
+
+def test_hosts_goes_before_a_name_server_that_denies_the_name(
+    docker: Docker, needed: Needed, server: TlsServer, by_dns: tuple[str, ...]
+) -> None:
+    words = ("-sS", "-k", f"https://only-in-hosts.test:{server.port}/")
+    options = (*by_dns, "--add-host", "only-in-hosts.test:127.0.0.1")
+    job = build(docker, needed, "curl-hosts", "curl", "--no-rule", "certificates")
+    assert job.work(*words, options=options).stdout == PAGE
+
+
+def test_a_glibc_before_2_34_needs_its_modules_for_names(
+    docker: Docker, needed: Needed, tmp_path: Path, by_dns: tuple[str, ...]
+) -> None:
+    root = make_root(DebianRoot("bullseye", "amd64", ("libc6", "libc-bin")), tmp_path)
+    options = (*by_dns, "--add-host", "only-in-hosts.test:127.0.0.9")
+    job = build(docker, needed, "old-getent", "getent", "--root", root)
+    assert job.work("hosts", "only-in-hosts.test", options=options).stdout.split()[0] == "127.0.0.9"
+    assert job.work("ahostsv4", HOST, options=options).stdout.split()[0] == "127.0.0.1"
+    job = build(docker, needed, "old-getent-without", "getent", "--root", root, "--no-rule", "name-service")
+    assert job.work("hosts", "only-in-hosts.test", options=options, ok=False).status == 2
+    assert job.work("ahostsv4", HOST, options=options, ok=False).status == 2
+
+
+def test_openssl_makes_a_certificate_with_its_configuration(docker: Docker, needed: Needed) -> None:
+    words = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "-", "-subj", "/CN=x")
+    job = build(docker, needed, "req", "openssl")
+    assert "BEGIN CERTIFICATE" in job.work(*words).stdout
+    job = build(docker, needed, "req-without", "openssl", "--no-rule", "openssl")
+    assert 'Can\'t open "/usr/lib/ssl/openssl.cnf"' in job.work(*words, ok=False).said
+
+
+def test_openssl_has_the_legacy_provider_if_it_was_chosen(docker: Docker, needed: Needed) -> None:
+    words = ("list", "-providers", "-provider", "legacy")
+    job = build(docker, needed, "legacy", "openssl", "--rule", "openssl=legacy")
+    assert "OpenSSL Legacy Provider" in job.work(*words).stdout
+    job = build(docker, needed, "legacy-without", "openssl")
+    assert "unable to load provider legacy" in job.work(*words, ok=False).said
