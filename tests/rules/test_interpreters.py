@@ -22,7 +22,8 @@ def gathered(files: Files, *programs: str, **values: str) -> Gathered:
 
 
 def placed(found: Gathered) -> set[str]:
-    return {item.path for item in found.placed if item.reason.rule != "tmp"}
+    """What the rules of interpreters took; others give the same programs a /tmp."""
+    return {item.path for item in found.placed if item.reason.rule in ("perl", "node", "java", "ruby", "lua", "tcl")}
 
 
 def opened(found: Gathered) -> set[str]:

@@ -95,7 +95,7 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
         if script is None or "base" in words:
             library.want((*BASE, *EVERYDAY), seldom=False)
         yield from library.findings()
-        if script is None and not words:
+        if item.path in alone and not words:
             taken, whole = library.size(), library.whole()
             if whole > taken:
                 yield Tell(
