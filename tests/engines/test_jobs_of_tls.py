@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.engines.conftest import NEEDED, Needed
-from tests.engines.engines import Docker
+from tests.engines.engines import Docker, run
 from tests.engines.jobs import Job, build
 from tests.engines.servers import HOST, PAGE, TlsServer, name_server, tls_server
 from tests.oracle.debian_root import DebianRoot, make_root
@@ -16,6 +18,25 @@ from tests.oracle.debian_root import DebianRoot, make_root
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 BY_HOSTS = ("--network", "host", "--add-host", f"{HOST}:127.0.0.1")
 CURL_FLOOR = 19_340_000  # bytes of the best peer's image of curl and its certificates
+
+GO_CLIENT = """
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"os"
+)
+
+func main() {
+	connection, err := tls.Dial("tcp", os.Args[1], nil)
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println(connection.ConnectionState().ServerName)
+}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +104,29 @@ def test_a_bare_program_of_openssl_trusts_the_one_bundle(docker: Docker, needed:
     job = build(docker, needed, "s-client", "openssl", "--rule", f"certificates={server.ca}")
     connect = ("s_client", "-brief", "-verify_return_error", "-connect", f"{HOST}:{server.port}")
     assert "Verification: OK" in job.work(*connect, options=BY_HOSTS).said
+
+
+def test_python_trusts_the_one_bundle(docker: Docker, needed: Needed, server: TlsServer) -> None:
+    fetch = "import sys, urllib.request; print(end=urllib.request.urlopen(sys.argv[1]).read().decode())"
+    job = build(docker, needed, "python-tls", "python3", "--rule", f"certificates={server.ca}")
+    assert job.work("-c", fetch, server.url, options=BY_HOSTS).stdout == PAGE
+
+
+def test_go_trusts_the_one_bundle(
+    docker: Docker, needed: Needed, server: TlsServer, tmp_path: Path, static_server: Path
+) -> None:
+    (tmp_path / "main.go").write_text(GO_CLIENT)
+    (tmp_path / "go.mod").write_text("module example.org/client\n\ngo 1.21\n")
+    cache = static_server.parent / "cache"  # which holds crypto/tls already
+    options = {"GOCACHE": str(cache), "GOPATH": f"{tmp_path}/path", "GOPROXY": "off", "GOTOOLCHAIN": "local"}
+    go = Path(sys.executable).with_name("go")
+    command = (go, "build", "-trimpath", "-o", "client", ".")
+    run(*command, env={**os.environ, **options, "CGO_ENABLED": "0"}, cwd=tmp_path)
+    address = f"{HOST}:{server.port}"
+    job = build(docker, needed, "go-tls", tmp_path / "client", "--rule", f"certificates={server.ca}")
+    assert job.work(address, options=BY_HOSTS).stdout == f"{HOST}\n"
+    job = build(docker, needed, "go-tls-without", tmp_path / "client", "--no-rule", "certificates")
+    assert "certificate signed by unknown authority" in job.work(address, options=BY_HOSTS, ok=False).said
 
 
 def test_without_certificates_nobody_is_trusted(docker: Docker, needed: Needed, server: TlsServer) -> None:

@@ -67,7 +67,7 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
                 elif view.is_folder(read):
                     yield from (Take(inside, reason) for inside, kind in view.tree(read) if kind == "file")
         if "pam_unix.so" in modules:
-            yield Tell("no password opens anything: /etc/shadow is a secret, and no rule takes it", "--add /etc/shadow")
+            yield Tell("no password opens anything: /etc/shadow is a secret, and no rule takes it", "--add FILE:/etc/shadow")
 
 
 def read_services(view: View, services: list[str]) -> tuple[list[str], list[str]]:
