@@ -4,6 +4,7 @@
 # make oracle    our closures against the loaders of whole Debian roots, 13 of them (as root on Debian; ARGS=--help)
 # make fuzz      strange bytes for every reader, guided by coverage, for an hour (ARGS=-max_total_time=60)
 # make bench     the measurements, as a table (ARGS=loader or ARGS=builds for a part)
+# make sizes     how large the images of real jobs are, beside their packages and other tools (on Debian 12, as root)
 
 # The newest Python that really runs and can make an environment (a shim of pyenv may do neither).
 PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3; do \
@@ -14,7 +15,7 @@ RUN := $(VENV)/bin/python
 # The default options leave tests/engines out; here it is what is asked for.
 ENGINE_OPTIONS := -o addopts= -q --strict-markers --strict-config -rfE --durations=5
 
-.PHONY: test lint engines oracle fuzz bench clean
+.PHONY: test lint engines oracle fuzz bench sizes clean
 
 test: $(VENV)/.test
 	$(RUN) -m pytest $(ARGS)
@@ -37,6 +38,10 @@ fuzz: $(VENV)/.fuzz
 bench: $(VENV)/.test
 	$(RUN) -m compileall -q src  # what pip does with an installed wheel
 	$(RUN) -m benchmarks.bench $(ARGS)
+
+sizes: $(VENV)/.test
+	$(RUN) tools/debian_packages.py
+	$(RUN) -m benchmarks.sizes
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

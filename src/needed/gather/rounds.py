@@ -79,8 +79,11 @@ def gather(resolver: Resolver, programs: Iterable[str], choices: Choices) -> Gat
 def replay(resolver: Resolver, gathered: Gathered) -> Closure:
     """The closure of the same programs and plugins as another resolver of the root has it."""
     closure = resolver.resolve_for(gathered.requests)
-    opened = (_open(resolver, closure, load) for load in gathered.opens)
-    return Closure(closure.programs, closure.scripts, tuple(one for one in opened if one is not None))
+    for load in gathered.opens:  # one by one, since what was opened opens others
+        opened = _open(resolver, closure, load)
+        if opened is not None:
+            closure = Closure(closure.programs, closure.scripts, (*closure.opened, opened))
+    return closure
 
 
 def is_libc(path: str) -> bool:

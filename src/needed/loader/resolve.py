@@ -80,6 +80,7 @@ class Resolver:
         self._exports: dict[str, frozenset[str]] = {}
         self._imports: dict[str, frozenset[str]] = {}
         self._walks: dict[str, Walk] = {}
+        self._openers: dict[tuple[str, str], LoadedObject] = {}
 
     def under(self, settings: Settings) -> Resolver:
         """A Resolver of the same root that shares what was read of it."""
@@ -106,15 +107,15 @@ class Resolver:
         scripts: dict[str, Script] = {}
         followed: dict[str, RootPath] = {}  # script -> what the kernel starts in its place
         for executable, because in executables:
-            askers: tuple[RootPath, ...] = ()
+            askers: tuple[str, ...] = ()  # canonical, since a link to a script is the script
             pending = [(self.find_program(executable), because, askers)]
             while pending:
                 path, reason, askers = pending.pop(0)
-                if path in askers:
-                    raise SourceError(f"{path}: a script that is its own interpreter; the kernel gives up")
+                found = self._program(path, reason)
+                if found.path in askers:
+                    raise SourceError(f"{path}: a script that is its own interpreter; nothing is ever started")
                 if path in programs or path in scripts:
                     continue
-                found = self._program(path, reason)
                 words = self._shebang(path, found)
                 if words is None:
                     programs[path] = self.load_list(path, reason)
@@ -122,7 +123,8 @@ class Resolver:
                 interpreters = [self._interpreter(word, path) for word in words]
                 scripts[path] = Script(path, found, reason, interpreters[-1])
                 followed[path] = interpreters[0]
-                pending += [(found_at, Reason("interpreter of", path), (*askers, path)) for found_at in interpreters]
+                askers = (*askers, found.path)
+                pending += [(found_at, Reason("interpreter of", path), askers) for found_at in interpreters]
         for script in followed:
             _check_depth(script, followed)
         return Closure(tuple(programs.values()), tuple(scripts.values()))
@@ -175,7 +177,7 @@ class Resolver:
 
     def open(self, program: str, by: str, name: str, reason: Reason) -> Opened | None:
         """What dlopen(3) of `name` by the object at `by` adds to the process of `program`, which was resolved before;
-        `by` may be something that the process opened.
+        `by` may be something that the process opened, which then is loaded, with what opened that in turn.
 
         None where the loader finds nothing that it would load, or lacks something to load it with.
         """
@@ -184,9 +186,16 @@ class Resolver:
             return None
         loaded = (item for item in walk.objects if by in (item.path, item.found.path))
         asker = next(loaded, None) or self.read_object(by)
-        added = walk.open(name, asker, reason) if asker else None
-        if asker is None or added is None or added.missing or added.unmet_versions:
+        if asker is None:
             return None
+        before, at = [asker], asker
+        while (opener := self._openers.get((program, at.found.path))) and opener not in before:
+            before.append(opener)
+            at = opener
+        added = walk.open(name, before[::-1], reason)
+        if added is None or added.missing or added.unmet_versions:
+            return None
+        self._openers.setdefault((program, added.program.found.path), asker)
         return Opened(RootPath(program), asker.path, name, replace(added, cache_path=walk.cache_path))
 
     def _usual_interpreter(self, machine: Machine) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from needed.errors import SourceError
 
 HEAD = 256  # BINPRM_BUF_SIZE: what the kernel reads of a file to see how to start it
+_HINT = "write #!/usr/bin/env -S PROGRAM ARGUMENTS"
+_SCRIPT = "\0"  # stands for the path of the script, which the kernel adds; no word of a line holds it
 MAX_DEPTH = 5  # `exec_binprm` of fs/exec.c: the sixth script in a row ends in ELOOP
 
 
@@ -34,21 +36,31 @@ def parse_shebang(head: bytes) -> tuple[str, ...] | None:
             f"its #! line names {name} without a path, so that the kernel looks in the working directory only",
             hints=[f"write #!/usr/bin/env {name}"],
         )
-    interpreter, rest = name, words[1:]
-    if interpreter.rpartition("/")[2] == "env":
-        return (interpreter, *_started_by_env(rest))
-    return (interpreter,)
+    if name.rpartition("/")[2] != "env":
+        return (name,)
+    # All of the rest is one argument, without the white at its end; a NUL ends it too.
+    rest = line.decode("utf-8", "surrogateescape").strip(" \t")[len(name) :].strip(" \t").partition("\0")[0]
+    return (name, _started_by_env(rest if len(words) > 1 else ""))
 
 
-def _started_by_env(words: list[str]) -> tuple[str, ...]:
-    """The name that env(1) of coreutils would look up, after its options and assignments."""
-    ahead = list(words)
-    while ahead:
-        word = ahead.pop(0)
-        if word in ("-u", "--unset", "-C", "--chdir"):
-            ahead = ahead[1:]
-        elif word.startswith("-S") and len(word) > 2:
-            ahead.insert(0, word[2:])
-        elif not word.startswith("-") and "=" not in word:
-            return (word,)
-    return ()
+def _started_by_env(argument: str) -> str:
+    """What env looks for, given the one argument of the kernel. The script's path follows it, so that env starts the
+    script again where the argument names nothing."""
+    from needed.languages.env import started_by_env
+
+    try:
+        words = started_by_env([argument, _SCRIPT] if argument else [_SCRIPT])
+    except SourceError as error:
+        raise SourceError(f"its #! line starts nothing: {error.message}", hints=[_HINT]) from None
+    if not words:
+        raise SourceError("its #! line makes env print something and start nothing", hints=[_HINT])
+    if words[0] == _SCRIPT:
+        raise SourceError("its #! line names no program for env, which starts the script for ever", hints=[_HINT])
+    if " " in words[0] and words[0] == argument:
+        raise SourceError(
+            f"its #! line makes env look for a program named {argument!r}: all behind the interpreter is one argument",
+            hints=[f"write #!/usr/bin/env -S {argument}"],
+        )
+    if "${" in words[0]:
+        raise SourceError(f"its #! line starts {words[0]}, which only the environment tells", hints=[_HINT])
+    return words[0]

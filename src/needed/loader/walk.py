@@ -13,7 +13,7 @@ from needed.loader.versions import find_version_problems
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import Protocol
 
     from needed.closure import LoadedObject, Reason, VersionProblem
@@ -96,24 +96,25 @@ class Walk:
             version_problems=self.version_problems(self.objects),
         )
 
-    def open(self, name: str, by: LoadedObject, reason: Reason) -> LoadList | None:
-        """What dlopen(3) of `name` by the object `by` adds after `run`; None if it does not load. Each call begins
-        anew: what others opened before may not be there when this is.
+    def open(self, name: str, openers: Sequence[LoadedObject], reason: Reason) -> LoadList | None:
+        """What dlopen(3) of `name` by the last of `openers` adds after `run`; None if it does not load. Each of them
+        was opened by the one before it, so that all are there, with what they need; what else was opened before may not
+        be there when this is.
 
-        `_dl_open` (elf/dl-open.c): the search path of NEEDED entries of `by`, then the same walk.
+        `_dl_open` (elf/dl-open.c): the search path of NEEDED entries of the opener, then the same walk.
         """
-        other = self.copied()
-        begun = other.meet(name, by)
+        process = self.copied()
+        for number, opener in enumerate(openers[1:]):
+            if (opened := process.meet(opener.path, openers[number])) is not None:
+                process.add(opened)
+        other = process.copied()
+        begun = other.meet(name, openers[-1])
         if begun is None:
             return None
         there = len(other.objects)
         if id(begun) in other.listed:
             return LoadList(begun.path, reason, (begun,), needs=tuple(other.needs), cached=tuple(other.cached))
-        other.append(begun)
-        done: set[int] = set()
-        while rest := [item for item in other.objects[there:] if id(item) not in done]:
-            done.add(id(rest[0]))
-            other.load_dependencies(rest[0], next(at for at, one in enumerate(other.objects) if one is rest[0]))
+        other.add(begun)
         added = (begun, *(item for item in other.objects[there:] if item is not begun))
         return LoadList(
             begun.path,
@@ -124,6 +125,15 @@ class Walk:
             cached=tuple(other.cached),
             version_problems=other.version_problems(added),
         )
+
+    def add(self, opened: LoadedObject) -> None:
+        """Put `opened` and all that it needs behind what is there."""
+        there = len(self.objects)
+        self.append(opened)
+        done: set[int] = set()
+        while rest := [item for item in self.objects[there:] if id(item) not in done]:
+            done.add(id(rest[0]))
+            self.load_dependencies(rest[0], next(at for at, one in enumerate(self.objects) if one is rest[0]))
 
     def version_problems(self, objects: Iterable[LoadedObject]) -> tuple[VersionProblem, ...]:
         """The versions that `objects` of this process ask for in vain."""

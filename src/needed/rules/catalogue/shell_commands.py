@@ -1,0 +1,138 @@
+"""Brings the commands that a shell script calls, found by a shell parser, each with the line that calls it.
+
+Recognises: a script for sh, dash, bash, ash, ksh, mksh or zsh, by its #! line; files that it sources by name are read
+    with it.
+Adds: each command that stands in the text and that the root has, with all that it needs; the shell's builtins and the
+    script's functions are none. Files that the script names and that are there: sourced, tested, read. A command whose
+    name only a run knows (`$CMD`, `"$@"`) is told with its line.
+Costs: what is called: mkdir 97,552 bytes, sed 126,424, on a C library that the shell needs anyway.
+Choices: `--rule shell-commands=busybox` lets busybox serve what it can, through links: one program of 800,000 bytes.
+    `--with mkdir,mv` brings commands that no text shows.
+Source: XCU 2.9.1 for what a command is; each shell's manual for its builtins.
+"""
+
+from __future__ import annotations
+
+from needed.closure import Reason
+from needed.languages.builtins import shell_of
+from needed.rules.finding import Execute, Link, Take, Tell
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from needed.languages.shell import Line, ShellCommands
+    from needed.rules.finding import Evidence, Finding
+    from needed.rules.view import View
+
+NAME = "shell-commands"
+MAX_SCRIPT = 1 << 20
+MAX_SOURCED = 50  # files of one script
+MAX_BUSYBOX = 16 << 20
+FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+# What the kernel and the engine make anew for each container, and what a run makes.
+NOT_FILES = ("/dev/", "/proc/", "/sys/", "/tmp/", "/run/", "/var/run/", "/etc/hosts", "/etc/resolv.conf",  # noqa: S108
+             "/etc/hostname", "/etc/passwd", "/etc/group", "/etc/shadow")  # fmt: skip
+SHOWN = 5
+
+
+def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
+    applets = _applets(view) if view.choices.value(NAME) == "busybox" else frozenset()
+    for item in evidence:
+        script = next((one for one in view.closure.scripts if one.path == item.path), None)
+        shell = shell_of(view.canonical(script.interpreter) or script.interpreter) if script else None
+        if shell is None:
+            continue
+        yield from _of_script(view, item.path, shell, applets)
+
+
+def _of_script(view: View, path: str, shell: str, applets: frozenset[str]) -> Iterator[Finding]:
+    from needed.languages.shell import parse_shell
+
+    read: dict[str, ShellCommands] = {}
+    ahead = [path]
+    while ahead and len(read) < MAX_SOURCED:
+        at = ahead.pop(0)
+        if at not in read:
+            read[at] = parse_shell(view.read(at, MAX_SCRIPT + 1), shell)
+            ahead += [found for one in read[at].sourced if (found := _sourced(view, at, one.what))]
+    functions = {name for commands in read.values() for name in commands.functions}
+    absent: dict[str, Line] = {}
+    for at, commands in read.items():
+        if at != path:
+            yield Take(at, Reason("rule", path, NAME, f"sources {at}"))
+        for command in commands.commands:
+            if command.name in functions:
+                continue
+            where = _command(view, command.name)
+            reason = Reason("rule", at, NAME, f"line {command.line.number}: {command.line.text}")
+            if command.name in applets:
+                yield from _by_busybox(command.name, reason)
+            elif where is None:
+                absent.setdefault(command.name, command.line)
+            else:
+                yield Execute(where, reason)
+        yield from _files(view, at, commands)
+        yield from _unknown(view, at, commands)
+    if absent:
+        shown = ", ".join(f"{name} (line {line.number})" for name, line in [*absent.items()][:SHOWN])
+        more = f" and {len(absent) - SHOWN} more" if len(absent) > SHOWN else ""
+        yield Tell(f"{path} calls what the root does not have: {shown}{more}")
+
+
+def _command(view: View, name: str) -> str | None:
+    """Where the command is: a path, or looked up; a relative path is the working directory's, which nobody knows."""
+    if name.startswith("/"):
+        return name if view.is_file(name) else None
+    if "/" in name:
+        return None
+    for folder in FOLDERS:
+        found = view.find(f"{folder}/{name}")
+        if found is not None and found.entry.kind == "file" and found.entry.mode & 0o111:
+            return f"{folder}/{name}"
+    return None
+
+
+def _sourced(view: View, script: str, name: str) -> str | None:
+    """The file that `.` reads: a path, or looked up on PATH and beside the script."""
+    folders = (script.rpartition("/")[0], *FOLDERS)
+    names = [name] if name.startswith("/") else [] if "/" in name else [f"{folder}/{name}" for folder in folders]
+    return next((one for one in names if view.is_file(one)), None)
+
+
+def _files(view: View, path: str, commands: ShellCommands) -> Iterator[Finding]:
+    for one in commands.files:
+        if not one.what.startswith(NOT_FILES) and view.is_file(one.what):
+            yield Take(one.what, Reason("rule", path, NAME, f"line {one.line.number}: {one.line.text}"))
+
+
+def _unknown(view: View, path: str, commands: ShellCommands) -> Iterator[Finding]:
+    for problem in commands.problems[:SHOWN]:
+        yield Tell(f"{path}, line {problem.line.number}: {problem.what}", "--with NAME,NAME for what it calls")
+    told = [one for one in commands.unknown if not one.known]
+    for one in told[:SHOWN]:
+        hint = "--with NAME for what the container is told to run" if one.word == '"$@"' else "--with NAME"
+        yield Tell(f"{path}, line {one.line.number}, starts {one.word}, which only a run knows", hint)
+    if len(told) > SHOWN:
+        yield Tell(f"{path} starts {len(told) - SHOWN} more commands that only a run knows", "--with NAME,NAME")
+    for one in commands.unknown:
+        for name in one.known:
+            where = _command(view, name)
+            if where:
+                yield Execute(where, Reason("rule", path, NAME, f"line {one.line.number}: {one.line.text}"))
+
+
+def _by_busybox(name: str, reason: Reason) -> Iterator[Finding]:
+    yield Execute("busybox", reason)
+    yield Link(f"/usr/bin/{name}", "busybox", reason)
+
+
+def _applets(view: View) -> frozenset[str]:
+    """The names in busybox's own table (include/applet_tables.h): sorted, each ended by NUL, `[` and `[[` first."""
+    path = _command(view, "busybox")
+    content = view.read(path, MAX_BUSYBOX) if path else b""
+    start = content.find(b"\0[\0[[\0")
+    if start < 0:
+        return frozenset()
+    end = content.find(b"\0\0", start + 1)
+    return frozenset(content[start + 1 : end].decode("ascii", "replace").split("\0"))
