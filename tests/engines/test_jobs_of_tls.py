@@ -174,3 +174,40 @@ def test_openssl_has_the_legacy_provider_if_it_was_chosen(docker: Docker, needed
     assert "OpenSSL Legacy Provider" in job.work(*words).stdout
     job = build(docker, needed, "legacy-without", "openssl")
     assert "unable to load provider legacy" in job.work(*words, ok=False).said
+
+
+@pytest.fixture(scope="module")
+def directory_root(tmp_path_factory: pytest.TempPathFactory, server: TlsServer) -> Path:
+    """Clients of Kerberos and LDAP in a root that is configured for both, and trusts the server."""
+    wanted = DebianRoot("bookworm", "amd64", ("libc6", "krb5-user", "ldap-utils"))
+    root = make_root(wanted, tmp_path_factory.mktemp("directory"))
+    files = {
+        "etc/krb5.conf": "[libdefaults]\ndefault_realm = EXAMPLE.TEST\ndns_lookup_kdc = false\n",
+        "etc/ldap/ldap.conf": f"URI ldaps://{HOST}:{server.port}\nTLS_CACERT {BUNDLE}\n",
+        BUNDLE[1:]: server.ca.read_text(),
+    }
+    for path, content in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(content)
+    return root
+
+
+def test_kinit_knows_its_realm(docker: Docker, needed: Needed, directory_root: Path) -> None:
+    job = build(docker, needed, "kinit", "kinit", "--root", directory_root)
+    assert 'Cannot find KDC for realm "EXAMPLE.TEST"' in job.work("somebody", ok=False).said
+    job = build(docker, needed, "kinit-without", "kinit", "--root", directory_root, "--no-rule", "kerberos")
+    assert "Configuration file does not specify default realm" in job.work("somebody", ok=False).said
+
+
+def test_ldapsearch_knows_its_server(docker: Docker, needed: Needed, directory_root: Path) -> None:
+    job = build(docker, needed, "ldapsearch", "ldapsearch", "--root", directory_root)
+    asked = job.work("-x", "-d", "1", options=BY_HOSTS, ok=False).said
+    assert f"ldap_connect_to_host: TCP {HOST}" in asked
+    assert "ldap_result" in asked  # it waits for the answer of a server that it trusts
+    root = ("ldapsearch", "--root", directory_root)
+    job = build(docker, needed, "ldapsearch-trusts", *root, "--no-rule", "certificates")
+    said = job.work("-x", "-d", "1", options=BY_HOSTS, ok=False).said
+    assert "Error while reading file" in said
+    assert "ldap_result" not in said
+    job = build(docker, needed, "ldapsearch-without", *root, "--no-rule", "ldap")
+    assert HOST not in job.work("-x", "-d", "1", options=BY_HOSTS, ok=False).said
