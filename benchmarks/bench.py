@@ -1,7 +1,8 @@
 """`make bench`: what `needed` costs beside what people do today. One run, interleaved, medians.
 
-The builds are here, the loader's part is in `loader` (ARGS=loader for that alone). Nothing here passes or fails: a
-person reads the ratios. magicpak, the nearest peer, is not among them: it cannot be built without the network.
+The builds are here, the loader's part is in `loader` (ARGS=loader for that alone), the rules' in `rules`. Nothing here
+passes or fails: a person reads the ratios. magicpak, the nearest peer, is not among them: it cannot be built without
+the network.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import loader
+from benchmarks import loader, rules
 from benchmarks.measuring import MEGABYTE, NEEDED, Cost, folder, interleaved, measure, milliseconds, row
 from tests.engines.engines import Docker
 
@@ -140,7 +141,7 @@ def builds() -> None:
 
 
 def main() -> int:
-    parts: dict[str, Callable[[], None]] = {"builds": builds, "loader": loader.rows}
+    parts: dict[str, Callable[[], None]] = {"builds": builds, "loader": loader.rows, "rules": rules.rows}
     row("", "median", "ratio", "target")
     for name in sys.argv[1:] or parts:
         parts[name]()

@@ -136,13 +136,19 @@ class LoadList:
 class Opened:
     """What dlopen(3) of `name` by the object at `by` adds to the process of the program at `program`.
 
-    The objects of `added` are those that were not loaded before, the opened one first; none of it is missing.
+    The objects of `added` are those that were not loaded before, the opened one first.
     """
 
     program: RootPath
     by: RootPath
     name: str
     added: LoadList
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """What it would need to be loaded and is not in the root: libraries, versions of them."""
+        needs = dict.fromkeys(need.name for need in self.added.missing)
+        return (*needs, *dict.fromkeys(problem.version for problem in self.added.unmet_versions))
 
 
 @value

@@ -147,13 +147,14 @@ class _Gathering:
 
     def opens_something(self, by: str, name: str) -> bool:
         """Whether dlopen(3) of `name` by the object at `by` would succeed."""
-        return _open(self.resolver, self.closure, Load(name, by, Reason("rule"))) is not None
+        opened = _open(self.resolver, self.closure, Load(name, by, Reason("rule")))
+        return opened is not None and not opened.lacks
 
     def take_along(self, name: str) -> None:
         """A library or plugin that the user names. Raises SourceError where no program would find it."""
         for program in self.closure.programs:
             load = Load(name, program.path, Reason("requested"))
-            if self.load(load) or self.opens[load] is not None:
+            if self.load(PACKAGE, load) or self.opens[load] is not None:
                 return
         raise SourceError(
             f"{name}: no program of the image could load it",
@@ -244,7 +245,7 @@ class _Gathering:
                     case Execute():
                         grew |= self.execute(rule, finding)
                     case Load():
-                        grew |= self.load(finding)
+                        grew |= self.load(rule, finding)
                     case Tell():
                         self.tell(rule, finding)
                     case Settled():
@@ -288,10 +289,15 @@ class _Gathering:
         self.grow(Closure((*now.programs, *programs.values()), (*now.scripts, *scripts.values()), now.opened))
         return bool(programs or scripts)
 
-    def load(self, load: Load) -> bool:
+    def load(self, rule: Rule, load: Load) -> bool:
+        """A plugin that nothing could load outside is told, and left out; one that is not there is none."""
         if load in self.opens:
             return False
-        opened = self.opens[load] = _open(self.resolver, self.closure, load)
+        opened = _open(self.resolver, self.closure, load)
+        if opened is not None and opened.lacks:
+            self.tell(rule, Tell(f"{load.name} is left out: it lacks {', '.join(opened.lacks)} in the root"))
+            opened = None
+        self.opens[load] = opened
         if opened is None or any(one.added.path == opened.added.path for one in self.closure.opened):
             return False
         self.grow(Closure(self.closure.programs, self.closure.scripts, (*self.closure.opened, opened)))

@@ -179,7 +179,7 @@ class Resolver:
         """What dlopen(3) of `name` by the object at `by` adds to the process of `program`, which was resolved before;
         `by` may be something that the process opened, which then is loaded, with what opened that in turn.
 
-        None where the loader finds nothing that it would load, or lacks something to load it with.
+        None where the loader finds nothing that it would load; what it lacks to load it with, `Opened.lacks` says.
         """
         walk = self._walks.get(program)
         if walk is None:
@@ -193,7 +193,7 @@ class Resolver:
             before.append(opener)
             at = opener
         added = walk.open(name, before[::-1], reason)
-        if added is None or added.missing or added.unmet_versions:
+        if added is None:
             return None
         self._openers.setdefault((program, added.program.found.path), asker)
         return Opened(RootPath(program), asker.path, name, replace(added, cache_path=walk.cache_path))

@@ -3,8 +3,9 @@
 Recognises: an object other than the C library's own that imports dlopen or dlmopen.
 Adds: of a `.note.dlopen`, what is required or recommended, the first name of each entry that the root has; of strings
     of the read-only data, whole names with a version (`libfoo.so.1`) and absolute paths. A name that the loader finds
-    nowhere is opened nowhere. What is suggested only, and names without a version (`foo.so`), which may be links for
-    developers, are told with the option that adds them. An object that puts names together while it runs leaves the
+    nowhere is opened nowhere, and one that is for a task of the host's is left out (`SELDOM`). What is suggested only,
+    and names without a version (`foo.so`), which may be links for developers, are told with the option that adds them.
+    An object that puts names together while it runs leaves the
     closure open, and is named there.
 Costs: what is named: a library and its own closure.
 Choices: `--with NAME` takes a library or a plugin along; `--rule dlopen=required` adds what notes require and no more.
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 
 NAME = "dlopen"
 SHOWN = 4  # names in one sentence
+# What a library opens for a task that no container has, by the beginnings of both names.
+SELDOM = (
+    ("libselinux.so", "libsepol.so"),  # to load a policy, as init does: src/load_policy.c
+    ("libmount.so", "libcryptsetup.so"),  # to mount what dm-verity protects: libmount/src/hook_veritydev.c
+)
 OPENERS = frozenset({"dlopen"})
 
 
@@ -65,7 +71,7 @@ def _named(view: View, item: Evidence, names: list[DlopenName]) -> Iterator[Find
     for name in names:
         if name.grade == "pattern":
             computed = True
-        elif view.opens(item.path, name.name):
+        elif not _is_seldom(item.path, name.name) and view.opens(item.path, name.name):
             if name.grade == "plain":
                 likely.append(name.name)
             else:
@@ -75,6 +81,10 @@ def _named(view: View, item: Evidence, names: list[DlopenName]) -> Iterator[Find
         yield Tell(f"{item.path} may open {_some(likely)}: left out", f"--with {','.join(likely)}")
     if names and not computed and not likely:
         yield Settled(item.path)
+
+
+def _is_seldom(path: str, name: str) -> bool:
+    return any(path.rpartition("/")[2].startswith(one) and name.startswith(other) for one, other in SELDOM)
 
 
 def _some(names: list[str]) -> str:

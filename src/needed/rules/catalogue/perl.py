@@ -260,12 +260,22 @@ def search_path(view: View, interpreter: str) -> Iterator[str]:
     library = view.object("libperl.so")
     found: set[str] = set()
     for path in (interpreter, library.found.path if library else ""):
-        for piece in view.read(path).split(b"\0") if path else ():
-            if piece[:1] == b"/" and b"perl" in piece and len(piece) < 200 and b" " not in piece and b"%" not in piece:
+        for piece in _strings_with(b"perl", view.read(path) if path else b""):
+            if piece[:1] == b"/" and b" " not in piece and b"%" not in piece:
                 found |= {*piece.decode("utf-8", "surrogateescape").split(":")}
     places = [path for path in found if path.startswith("/") and path.count("/") > 1 and view.is_folder(path)]
     # Perl asks what the site installed, then the vendor, then its own; of one kind the order makes no difference.
     yield from sorted(places, key=lambda path: (_rank(path), path))[:MAX_FOLDERS]
+
+
+def _strings_with(word: bytes, content: bytes) -> Iterator[bytes]:
+    """The strings between two NULs that hold `word`, of at most 200 bytes on either side of it."""
+    at = content.find(word)
+    while at >= 0:
+        start, end = content.rfind(b"\0", max(0, at - 200), at) + 1, content.find(b"\0", at, at + 200)
+        if start > 0 and end > 0:
+            yield content[start:end]
+        at = content.find(word, max(end, at + 1))
 
 
 def _rank(path: str) -> int:
