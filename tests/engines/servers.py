@@ -31,6 +31,8 @@ class TlsServer:
 
 
 class _Page(BaseHTTPRequestHandler):
+    timeout = 1  # seconds of silence, after which who speaks another protocol is left
+
     def do_GET(self) -> None:
         self.send_response(200)
         self.send_header("Content-Length", str(len(PAGE)))

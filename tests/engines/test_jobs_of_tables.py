@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.engines.conftest import Needed
 from tests.engines.engines import Docker, run
 from tests.engines.jobs import build
+from tests.oracle.debian_root import DebianRoot, make_root
 
 MECHANISMS = """
 int sasl_client_init(const void *callbacks);
@@ -81,6 +82,14 @@ def test_a_program_with_sasl_has_the_mechanisms(docker: Docker, needed: Needed, 
     assert {"PLAIN", "LOGIN", "SCRAM-SHA-256"} <= {*job.work().stdout.split()}
     job = build(docker, needed, "sasl-without", tmp_path / "mechanisms", "--no-rule", "sasl")
     assert job.work().stdout == "EXTERNAL\n"
+
+
+def test_p11_kit_lists_its_modules(docker: Docker, needed: Needed, tmp_path: Path) -> None:
+    root = make_root(DebianRoot("bookworm", "amd64", ("libc6", "p11-kit", "p11-kit-modules")), tmp_path)
+    job = build(docker, needed, "p11-kit", "p11-kit", "--root", root)
+    assert "library-description: PKCS#11 Kit Trust Module" in job.work("list-modules").stdout
+    job = build(docker, needed, "p11-kit-without", "p11-kit", "--root", root, "--no-rule", "p11-kit")
+    assert job.work("list-modules").stdout == ""
 
 
 def test_a_program_with_nss_has_its_modules(docker: Docker, needed: Needed, tmp_path: Path) -> None:

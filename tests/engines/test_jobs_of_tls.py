@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.engines.conftest import NEEDED, Needed
-from tests.engines.engines import Docker
+from tests.engines.engines import Docker, run
 from tests.engines.jobs import Job, build
 from tests.engines.servers import HOST, PAGE, TlsServer, name_server, tls_server
 from tests.oracle.debian_root import DebianRoot, make_root
@@ -16,6 +18,25 @@ from tests.oracle.debian_root import DebianRoot, make_root
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 BY_HOSTS = ("--network", "host", "--add-host", f"{HOST}:127.0.0.1")
 CURL_FLOOR = 19_340_000  # bytes of the best peer's image of curl and its certificates
+
+GO_CLIENT = """
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"os"
+)
+
+func main() {
+	connection, err := tls.Dial("tcp", os.Args[1], nil)
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println(connection.ConnectionState().ServerName)
+}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +106,29 @@ def test_a_bare_program_of_openssl_trusts_the_one_bundle(docker: Docker, needed:
     assert "Verification: OK" in job.work(*connect, options=BY_HOSTS).said
 
 
+def test_python_trusts_the_one_bundle(docker: Docker, needed: Needed, server: TlsServer) -> None:
+    fetch = "import sys, urllib.request; print(end=urllib.request.urlopen(sys.argv[1]).read().decode())"
+    job = build(docker, needed, "python-tls", "python3", "--rule", f"certificates={server.ca}")
+    assert job.work("-c", fetch, server.url, options=BY_HOSTS).stdout == PAGE
+
+
+def test_go_trusts_the_one_bundle(
+    docker: Docker, needed: Needed, server: TlsServer, tmp_path: Path, static_server: Path
+) -> None:
+    (tmp_path / "main.go").write_text(GO_CLIENT)
+    (tmp_path / "go.mod").write_text("module example.org/client\n\ngo 1.21\n")
+    cache = static_server.parent / "cache"  # which holds crypto/tls already
+    options = {"GOCACHE": str(cache), "GOPATH": f"{tmp_path}/path", "GOPROXY": "off", "GOTOOLCHAIN": "local"}
+    go = Path(sys.executable).with_name("go")
+    command = (go, "build", "-trimpath", "-o", "client", ".")
+    run(*command, env={**os.environ, **options, "CGO_ENABLED": "0"}, cwd=tmp_path)
+    address = f"{HOST}:{server.port}"
+    job = build(docker, needed, "go-tls", tmp_path / "client", "--rule", f"certificates={server.ca}")
+    assert job.work(address, options=BY_HOSTS).stdout == f"{HOST}\n"
+    job = build(docker, needed, "go-tls-without", tmp_path / "client", "--no-rule", "certificates")
+    assert "certificate signed by unknown authority" in job.work(address, options=BY_HOSTS, ok=False).said
+
+
 def test_without_certificates_nobody_is_trusted(docker: Docker, needed: Needed, server: TlsServer) -> None:
     said = {}
     for program, words in (("curl", ["-sS"]), ("wget", ["-O-"])):
@@ -130,3 +174,40 @@ def test_openssl_has_the_legacy_provider_if_it_was_chosen(docker: Docker, needed
     assert "OpenSSL Legacy Provider" in job.work(*words).stdout
     job = build(docker, needed, "legacy-without", "openssl")
     assert "unable to load provider legacy" in job.work(*words, ok=False).said
+
+
+@pytest.fixture(scope="module")
+def directory_root(tmp_path_factory: pytest.TempPathFactory, server: TlsServer) -> Path:
+    """Clients of Kerberos and LDAP in a root that is configured for both, and trusts the server."""
+    wanted = DebianRoot("bookworm", "amd64", ("libc6", "krb5-user", "ldap-utils"))
+    root = make_root(wanted, tmp_path_factory.mktemp("directory"))
+    files = {
+        "etc/krb5.conf": "[libdefaults]\ndefault_realm = EXAMPLE.TEST\ndns_lookup_kdc = false\n",
+        "etc/ldap/ldap.conf": f"URI ldaps://{HOST}:{server.port}\nTLS_CACERT {BUNDLE}\n",
+        BUNDLE[1:]: server.ca.read_text(),
+    }
+    for path, content in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(content)
+    return root
+
+
+def test_kinit_knows_its_realm(docker: Docker, needed: Needed, directory_root: Path) -> None:
+    job = build(docker, needed, "kinit", "kinit", "--root", directory_root)
+    assert 'Cannot find KDC for realm "EXAMPLE.TEST"' in job.work("somebody", ok=False).said
+    job = build(docker, needed, "kinit-without", "kinit", "--root", directory_root, "--no-rule", "kerberos")
+    assert "Configuration file does not specify default realm" in job.work("somebody", ok=False).said
+
+
+def test_ldapsearch_knows_its_server(docker: Docker, needed: Needed, directory_root: Path) -> None:
+    job = build(docker, needed, "ldapsearch", "ldapsearch", "--root", directory_root)
+    asked = job.work("-x", "-d", "1", options=BY_HOSTS, ok=False).said
+    assert f"ldap_connect_to_host: TCP {HOST}" in asked
+    assert "ldap_result" in asked  # it waits for the answer of a server that it trusts
+    root = ("ldapsearch", "--root", directory_root)
+    job = build(docker, needed, "ldapsearch-trusts", *root, "--no-rule", "certificates")
+    said = job.work("-x", "-d", "1", options=BY_HOSTS, ok=False).said
+    assert "Error while reading file" in said
+    assert "ldap_result" not in said
+    job = build(docker, needed, "ldapsearch-without", *root, "--no-rule", "ldap")
+    assert HOST not in job.work("-x", "-d", "1", options=BY_HOSTS, ok=False).said

@@ -120,6 +120,24 @@ def test_modules_of_p11_kit_come_with_the_trust_that_they_read() -> None:
     assert taken(found, "p11-kit").keys() == {path for path in files if path.startswith("/usr/share/p")}
 
 
+def test_the_trust_of_p11_kit_is_left_out_where_gnutls_has_a_bundle_compiled_in() -> None:
+    module = "/lib64/pkcs11/p11-kit-trust.so"
+    gnutls = library("libgnutls.so.30", needed=("libp11-kit.so.0",))
+    files: Files = {
+        "/bin/app": program(needed=("libgnutls.so.30",)),
+        "/lib64/libgnutls.so.30": gnutls + b"\0/etc/ssl/certs/ca-certificates.crt\0",
+        "/lib64/libp11-kit.so.0": library("libp11-kit.so.0", "dlopen"),
+        module: library("p11-kit-trust.so"),
+        "/lib64/pkcs11/card.so": library("card.so"),
+        "/usr/share/p11-kit/modules/p11-kit-trust.module": b"module: p11-kit-trust.so\n",
+        "/etc/pkcs11/modules/card.module": b"module: card.so\n",
+    }
+    found = ask(files)
+    assert opened(found, "p11-kit") == {"/lib64/pkcs11/card.so"}
+    assert taken(found, "p11-kit").keys() == {"/etc/pkcs11/modules/card.module"}
+    assert module in opened(ask({**files, "/lib64/libgnutls.so.30": gnutls}), "p11-kit")
+
+
 def test_libmagic_gets_its_database_and_its_lack_is_told() -> None:
     files: Files = {"/bin/app": program(needed=("libmagic.so.1",)), "/lib64/libmagic.so.1": library("libmagic.so.1")}
     database: Files = {"/usr/share/misc/magic.mgc": "-> /usr/lib/file/magic.mgc", "/usr/lib/file/magic.mgc": b""}

@@ -67,7 +67,8 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
                 elif view.is_folder(read):
                     yield from (Take(inside, reason) for inside, kind in view.tree(read) if kind == "file")
         if "pam_unix.so" in modules:
-            yield Tell("no password opens anything: /etc/shadow is a secret, and no rule takes it", "--add /etc/shadow")
+            hint = "--add FILE:/etc/shadow takes one of the image's own"
+            yield Tell("no password opens anything: /etc/shadow is a secret, and no rule takes it", hint)
 
 
 def read_services(view: View, services: list[str]) -> tuple[list[str], list[str]]:
