@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from needed.rules.view import View
 
 NAME = "lua"
+MAX_CHARACTERS = 32 << 20  # of all sources together
 MAX_MODULES = 2_000
 
 
@@ -64,10 +65,12 @@ def _installed(view: View, interpreter: str, reason: Reason) -> Iterator[Finding
 def _required(view: View, script: str, interpreter: str, reason: Reason) -> Iterator[Finding]:
     folder = script.rpartition("/")[0]
     places = f"{folder}/?.lua;{folder}/?/init.lua;{folder}/?.so;{templates(view, interpreter)}"
-    pending, seen = [script], {script}
-    while pending and len(seen) < MAX_MODULES:
+    pending, seen, left = [script], {script}, MAX_CHARACTERS
+    while pending and len(seen) < MAX_MODULES and left > 0:
         path = pending.pop()
-        for required in find_lua_requires(view.text(path)):
+        source = view.text(path)
+        left -= len(source)
+        for required in find_lua_requires(source):
             found = next((one for one in lua_places(required.name, places) if view.is_file(one)), None)
             # "a.b" may be a part of the library of "a" in C
             whole = required.name.partition(".")[0]

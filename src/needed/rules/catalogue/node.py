@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 NAME = "node"
 MAX_LIBRARY = 128 << 20  # bytes of libnode that are searched
 MAX_FILES = 100_000
+MAX_SOURCES = 16 << 20  # characters of all sources together
 MAX_PACKAGES = 5_000
 MAX_PACKAGE_JSON = 1 << 20
 ENDINGS = ("", ".js", ".json", ".node", ".mjs", ".cjs")
@@ -78,6 +79,7 @@ class _Application:
         self.packages: dict[str, None] = {}
         self.told: dict[Tell, None] = {}
         self.manifests: dict[str, dict[str, object]] = {}
+        self.left = MAX_SOURCES
 
     def findings(self) -> Iterator[Finding]:
         for path in self.files:
@@ -92,14 +94,16 @@ class _Application:
         from needed.languages.node import find_requests
 
         pending, seen = [entry], {entry}
-        while pending and len(self.files) < MAX_FILES:
+        while pending and len(self.files) < MAX_FILES and self.left > 0:
             path = pending.pop()
             # Links are followed first: what a package's file asks for is searched for from where it really stands.
             real = str(self.view.canonical(path) or path)
             self.note_manifest(real)
             if not (path == entry or path.endswith(SOURCES)):
                 continue
-            for asked in find_requests(self.view.text(real)):
+            source = self.view.text(real)
+            self.left -= len(source)
+            for asked in find_requests(source):
                 if asked.kind == "file":
                     self.beside(real, asked.name)
                 elif asked.kind == "computed":

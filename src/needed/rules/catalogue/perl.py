@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 NAME = "perl"
 MODES = ("all", "base", "imports")
 MAX_MODULES = 5_000
+MAX_SOURCES = 32 << 20  # characters of all sources together
 MAX_FOLDERS = 60  # of @INC
 # What perl opens behind a source's back: for methods of handles, %!, %+, `open` of a string, `<*.c>`, `\N{}`.
 IMPLICIT = ("strict", "warnings", "Carp", "Carp::Heavy", "Exporter", "Exporter::Heavy", "XSLoader", "DynaLoader",
@@ -117,7 +118,7 @@ class _Library:
         self.problems: list[Tell] = []
         self.seen: set[str] = set()
         self.pending: list[str] = []
-        self.seldom = True
+        self.seldom, self.left = True, MAX_SOURCES
 
     def has(self, name: str) -> bool:
         return self.first(module_file(name)) is not None
@@ -153,7 +154,9 @@ class _Library:
         if relative.endswith((".so", ".ix")):
             return
         own = relative.removesuffix(".pm").replace("/", "::")
-        for wanted in find_modules(self.view.text(path)):
+        source = self.view.text(path) if self.left > 0 else ""
+        self.left -= len(source)
+        for wanted in find_modules(source):
             if wanted.kind == "folder":
                 self.add_folder(wanted.name, path)
             elif wanted.kind == "file":
