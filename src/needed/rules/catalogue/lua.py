@@ -3,7 +3,7 @@
 Recognises: lua, lua5.x and luajit, and scripts of them.
 Adds: modules in Lua, and in C with their closures, from the places of package.path and package.cpath that stand in the
     interpreter or in its library, and beside the script.
-Costs: what is installed; lua-cjson 59,000 bytes.
+Costs: what is installed; lua-cjson 42,527 bytes.
 Choices: `--rule lua=imports` takes no module for `lua` itself.
 Source: Lua's manual, 6.3 "Modules" and luaconf.h.
 """

@@ -5,7 +5,7 @@ Adds: the JavaScript files that a Node of a distribution reads at its start (Deb
     without). For a script what it asks for by literal names: files beside it, packages of node_modules with all that is
     in them but documentation, types and tests, the packages that those depend on, and addons (*.node) with their
     closures; the package.json above it, which says what its files are; files that it names from `__dirname`.
-Costs: Debian's 18: 0.5 MB; upstream's one binary: nothing. The program itself is 100 MB.
+Costs: Debian's 18: 0.9 MB; upstream's one binary: nothing. The program itself is 99 MB. Express: 1.3 MB.
 Choices: `--rule node=/srv/app/server.js` takes an application along with all that it asks for, when the program is node
     itself; several are separated by commas.
 Source: Node's manual, "Modules: CommonJS", "ECMAScript modules", "Packages"; its configure --shared-builtin-*-path.

@@ -6,7 +6,7 @@ Adds: for a script the modules that it and they use or require, with the shared 
     perl by itself, which may be told anything by `-e`, the modules that every Perl has in its smallest package and
     JSON::PP, Data::Dumper, Encode, Time::Local, MIME::Base64, Digest::SHA and their like. Never documentation, headers
     and what only builds modules.
-Costs: 3.0 MB for perl by itself, a script with strict, warnings and JSON::PP 0.5 MB, every module of a Debian 30 MB.
+Costs: 3,014,103 bytes for perl by itself, 0.5 MB for shasum, every module of the packages perl and dpkg-dev 38 MB.
 Choices: `--rule perl=all` takes every module of @INC, `perl=base` the base library and the modules of every day also
     beside a script, `perl=imports` no more than scripts import. Names of modules may follow, or stand alone:
     `--rule perl=DBI,DBD::SQLite`.

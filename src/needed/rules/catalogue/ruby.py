@@ -4,7 +4,7 @@ Recognises: libruby.so in a process, a ruby without it, and scripts of ruby.
 Adds: the folders of the standard library that stand in libruby, with the closures of extensions in C, without what
     develops and documents (bundler, rdoc, irb, mkmf); RubyGems, which Ruby starts with. For a script what it requires
     by literal names, from its own folder, from site and vendor folders, and from installed gems, which come whole.
-Costs: 12.9 MB of Debian's Ruby 3.1.
+Costs: 15,962,671 bytes of Debian's Ruby 3.1, 3.6 MB of them encodings.
 Choices: `--rule ruby=all` takes the whole library and all gems that are installed.
 Source: ruby(1), Kernel#require, Gem.default_path; Ruby's tool/mkconfig.rb and loadpath.c.
 """
