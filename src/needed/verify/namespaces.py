@@ -172,7 +172,6 @@ def _become(bundle: Bundle, command: Command, limits: Limits, ends: tuple[tuple[
         for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         os.umask(0o022)
-        os.set_inheritable(failure, False)
         try:
             os.chdir(command.directory)
             os.closerange(3, failure)
@@ -195,7 +194,7 @@ def _execute(command: Command) -> None:
     denied: OSError | None = None
     for folder in folders:
         try:
-            os.execve(folder + name, command.argv, env)
+            os.execve(folder + name, command.argv, env)  # noqa: S606  (what this room is for)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except PermissionError as error:
