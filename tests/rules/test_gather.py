@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from struct import pack_into, unpack_from
 
 import pytest
 
@@ -12,14 +13,27 @@ from needed.errors import SourceError
 from needed.gather import Gathered, gather
 from needed.loader import Resolver
 from needed.pipeline import plan
-from needed.root import MemoryRoot
+from needed.root import Entry, MemoryRoot, RootPath
 from needed.rootfs import Directory, File
 from needed.rules.choices import Choices
 from needed.rules.own import OwnRule
 from needed.rules.table import Rule
+from needed.value import replace
 from tests.rules.trees import library, program, tree
 
 Files = Mapping[str, bytes | str]
+
+
+class RootWithMode(MemoryRoot):
+    """`tree` in memory, with the file at `path` of the mode `mode`."""
+
+    def __init__(self, tree: Files, path: str, mode: int) -> None:
+        super().__init__(tree)
+        self.path, self.mode = path, mode
+
+    def entry(self, path: RootPath) -> Entry | None:
+        entry = super().entry(path)
+        return replace(entry, mode=self.mode) if entry and path == self.path else entry
 
 
 def gathered(files: Files, *programs: str, choices: Choices | None = None) -> Gathered:
@@ -122,6 +136,52 @@ def test_a_helper_that_could_not_start_is_told_and_left_out() -> None:
     ]
 
 
+def cut_off(whole: bytes) -> bytes:
+    """`whole` with a first segment that goes on for a megabyte behind the end of the file."""
+    file = bytearray(whole)
+    at, size, count = *unpack_from("<Q", file, 32), *unpack_from("<HH", file, 54)  # e_phoff, e_phentsize, e_phnum
+    load = next(place for place in range(at, at + size * count, size) if unpack_from("<I", file, place) == (1,))
+    pack_into("<QQ", file, load + 32, 1 << 20, 1 << 20)  # p_filesz, p_memsz
+    return bytes(file)
+
+
+def of_another_machine() -> bytes:
+    other = bytearray(program())
+    other[18:20] = (183).to_bytes(2, "little")  # e_machine: EM_AARCH64
+    return bytes(other)
+
+
+@pytest.mark.parametrize(
+    ("helper", "problem"),
+    [
+        (cut_off(program()), "truncated"),
+        (library("helper"), "is a library or an object file, not a program"),
+        (of_another_machine(), "is for arm64"),
+    ],
+)
+def test_a_helper_that_the_kernel_or_the_image_refuses_is_told_and_left_out(helper: bytes, problem: str) -> None:
+    files = {"/bin/app": program(), "/usr/bin/helper": helper}
+    choices = Choices(own=(own("helpers", programs=("app",), execute=("/usr/bin/helper",)),))
+    planned = plan(MemoryRoot({**tree(), **files}), ["/bin/app"], choices=choices)
+    assert "/usr/bin/helper" not in planned.rootfs.entries
+    assert [problem in tell.message for item in planned.applied for tell in item.told] == [True]
+
+
+def test_a_helper_that_nobody_may_execute_is_told_and_left_out() -> None:
+    files = {**tree(), "/bin/app": program(), "/usr/bin/helper": program()}
+    rule = own("helpers", programs=("app",), execute=("/usr/bin/helper",))
+    planned = plan(RootWithMode(files, "/usr/bin/helper", 0o644), ["/bin/app"], choices=Choices(own=(rule,)))
+    assert "/usr/bin/helper" not in planned.rootfs.entries
+    assert ["nobody may execute it" in tell.message for item in planned.applied for tell in item.told] == [True]
+
+
+def test_a_plugin_that_was_cut_off_is_told_and_left_out() -> None:
+    files = {"/bin/app": program(), "/opt/plugin.so": cut_off(library("plugin.so"))}
+    found = gathered(files, choices=Choices(own=(own("plugins", programs=("app",), load=("/opt/plugin.so",)),)))
+    assert found.closure.opened == ()
+    assert [tell.message.partition(":")[0] for tell in found.applied[0].told] == ["/opt/plugin.so is left out"]
+
+
 def test_a_script_calls_the_rules_of_its_interpreter() -> None:
     files = {"/bin/app": b"#!/usr/bin/env -S interpret -x\n", "/usr/bin/env": program(),
              "/usr/bin/interpret": program(), "/usr/share/more": b"more"}  # fmt: skip
@@ -147,16 +207,9 @@ def test_a_folder_that_a_rule_takes_comes_with_all_that_is_in_it_and_its_links()
 
 
 def test_what_is_not_for_everybody_to_read_is_told_and_left_out() -> None:
-    class Root(MemoryRoot):
-        def entry(self, path):  # type: ignore[no-untyped-def]
-            from needed.value import replace
-
-            entry = super().entry(path)
-            return replace(entry, mode=0o640) if path == "/etc/secret" else entry
-
-    root = Root(tree() | {"/bin/app": program(), "/etc/secret": b"key"})
+    files = {**tree(), "/bin/app": program(), "/etc/secret": b"key"}
     choices = Choices(own=(own("data", programs=("app",), take=("/etc/secret",)),))
-    found = plan(root, ["/bin/app"], choices=choices)
+    found = plan(RootWithMode(files, "/etc/secret", 0o640), ["/bin/app"], choices=choices)
     assert "/etc/secret" not in found.rootfs.entries
     assert found.applied[0].told[0].hint == "--add /etc/secret"
 

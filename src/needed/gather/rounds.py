@@ -14,6 +14,7 @@ from needed.gather.packages import KIND, find_in_image, find_package, leading_pr
 from needed.rules.finding import Evidence, Execute, Link, Load, Make, Settled, Take, Tell
 from needed.rules.table import TABLE, Rule
 from needed.rules.view import View
+from needed.startable import check_programs, check_startable, check_whole
 from needed.value import value
 
 TYPE_CHECKING = False
@@ -269,6 +270,8 @@ class _Gathering:
             return False
         try:
             added = self.resolver.resolve_for([(execute.program, execute.reason)])
+            check_programs(added)
+            check_startable(added)
         except NeededError as error:
             self.tell(rule, Tell(f"{execute.program}, for {execute.reason.subject}, is left out: {error.message}"))
             return False
@@ -277,6 +280,11 @@ class _Gathering:
         if lacking or added.unmet_versions:
             lacks = ", ".join(lacking) or "a version of a library"
             self.tell(rule, Tell(f"{execute.program} is left out: it lacks {lacks} in the root"))
+            return False
+        platforms = {program.machine.platform for program in self.closure.programs[:1]}
+        others = [one.machine.name for one in added.programs if platforms and one.machine.platform not in platforms]
+        if others:
+            self.tell(rule, Tell(f"{execute.program} is left out: it is for {others[0]}, and the image is not"))
             return False
         self.requests[execute.program] = execute.reason
         programs = {program.path: program for program in added.programs}
@@ -297,6 +305,12 @@ class _Gathering:
         if opened is not None and opened.lacks:
             self.tell(rule, Tell(f"{load.name} is left out: it lacks {', '.join(opened.lacks)} in the root"))
             opened = None
+        if opened is not None:
+            try:
+                check_whole(opened.added.objects)
+            except NeededError as error:
+                self.tell(rule, Tell(f"{load.name} is left out: {error.message}"))
+                opened = None
         self.opens[load] = opened
         if opened is None or any(one.added.path == opened.added.path for one in self.closure.opened):
             return False
