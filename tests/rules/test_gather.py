@@ -14,7 +14,7 @@ from needed.gather import Gathered, gather
 from needed.loader import Resolver
 from needed.pipeline import plan
 from needed.root import Entry, MemoryRoot, RootPath
-from needed.rootfs import Directory, File
+from needed.rootfs import Addition, Directory, File, Symlink
 from needed.rules.choices import Choices
 from needed.rules.own import OwnRule
 from needed.rules.table import Rule
@@ -257,3 +257,29 @@ def test_an_import_that_a_rule_accounts_for_is_complete_by_rules() -> None:
 def test_an_import_of_dlopen_in_any_object_leaves_the_closure_open() -> None:
     files = {"/bin/app": program(needed=("libx.so.1",)), "/lib64/libx.so.1": library("libx.so.1", "dlmopen")}
     assert completeness(files) == "open"
+
+
+def test_what_is_made_in_place_of_a_link_stays_where_another_takes_the_link() -> None:
+    files = {"/bin/app": program(), "/etc/zone": "-> /usr/share/zone", "/usr/share/zone": b"zone"}
+    rule = own("zone", programs=("app",), folders=("/etc/zone",), take=("/etc/zone",))
+    entries = plan(MemoryRoot({**tree(), **files}), ["/bin/app"], choices=Choices(own=(rule,))).rootfs.entries
+    assert isinstance(entries["/etc/zone"], Directory)
+    assert isinstance(entries["/usr/share/zone"], File)
+
+
+def test_a_folder_that_is_made_stands_where_the_root_has_its_link_lead() -> None:
+    files = {"/bin/app": program(), "/var/run": "-> /run", "/run/old": b""}
+    rule = own("run", programs=("app",), folders=("/var/run",))
+    rootfs = plan(MemoryRoot({**tree(), **files}), ["/bin/app"], choices=Choices(own=(rule,))).rootfs
+    assert rootfs.entries["/var/run"] == Symlink("/run")
+    assert rootfs.entries["/run"] == Directory(0o755, (65532, 65532))
+
+
+def test_what_is_added_goes_before_what_rules_find() -> None:
+    files = {"/bin/app": program(), "/etc/zone": "-> /usr/share/zone", "/usr/share/zone": b"zone", "/own": b"own"}
+    rule = own("zone", programs=("app",), take=("/etc/zone",))
+    root = MemoryRoot({**tree(), **files})
+    entries = plan(root, ["/bin/app"], [Addition("/own", "/etc/zone")], choices=Choices(own=(rule,))).rootfs.entries
+    zone = entries["/etc/zone"]
+    assert isinstance(zone, File)
+    assert zone.size == len(b"own")
