@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from needed.image.root import ImageRoot
     from needed.notes import Note
     from needed.root import Root
+    from needed.rules.own import OwnRule
 
 NOTHING: Mapping[str, str] = {}
 # The platform of an image without a program, unless told otherwise: the same on every machine.
@@ -108,8 +109,9 @@ def _levels(settings: Settings) -> Iterator[Settings]:
         yield replace(settings, hwcaps=settings.hwcaps[best:])
 
 
-def plan_of_image(root: ImageRoot, name: str) -> Plan:
-    """The Plan of an image that we built, worked out again from the image alone: the same files for the same reasons.
+def plan_of_image(root: ImageRoot, name: str, own: tuple[OwnRule, ...] = ()) -> Plan:
+    """The Plan of an image that we built, worked out again from the image: the same files for the same reasons. `own`
+    are the project's rules, which no image holds.
 
     Raises UsageError for an image whose history is not ours, and as `plan` does if the image is not whole.
     """
@@ -130,7 +132,7 @@ def plan_of_image(root: ImageRoot, name: str) -> Plan:
     additions = [Addition(path, path) for path in request.additions]
     user = parse_user(root.config.user)
     choices = Choices(user, tuple(root.config.env), request.rules, frozenset(request.off), request.along)
-    choices = replace(choices, whole=request.packages)
+    choices = replace(choices, whole=request.packages, own=own)
     return plan(root, request.programs, additions, settings, choices=choices)
 
 

@@ -158,6 +158,18 @@ def test_why_in_an_image_says_the_same_as_outside(root: Path, tmp_path: Path) ->
     assert run("why", "/opt/z", "--in", "oci:layout:x", cwd=tmp_path).stdout == "/opt/z\n  included\n"
 
 
+def test_why_knows_what_a_rule_of_ones_own_took_into_an_image_where_it_is_named(root: Path, tmp_path: Path) -> None:
+    write(root, {"opt/data": b"data"})
+    (tmp_path / "mine.toml").write_text('[[rule]]\nname = "mine"\nprograms = ["prog"]\ntake = ["/opt/data"]\n')
+    words = ("build", "prog", "--root", root, "--rules", "mine.toml", "-o", "oci:layout:x")
+    assert run(*words, cwd=tmp_path).returncode == 0
+    why = ("why", "/opt/data", "--in", "oci:layout:x")
+    assert run(*why, "--rules", "mine.toml", cwd=tmp_path).stdout == "/opt/data\n  rule mine: /bin/prog\n  requested\n"
+    done = run(*why, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "it is in the image; if a rule of your own took it, name that: --rules FILE" in done.stdout
+
+
 def test_why_wants_to_know_for_what(root: Path, tmp_path: Path) -> None:
     done = run("why", "x", cwd=tmp_path)
     assert done.returncode == 2 and "hint: needed why x --for PROGRAM" in done.stderr

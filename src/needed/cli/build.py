@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     from needed.image.reference import default_name, parse_reference
     from needed.output.destination import parse_destination
     from needed.pipeline import default_configuration, plan
-    from needed.request import Request, render_request
+    from needed.request import Request, render_request, values_of_image
     from needed.value import replace
 
     named = [*arguments.programs, *(name for text in arguments.package for name in text.split(",") if name)]
@@ -115,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
         tuple(item.destination for item in additions),
         arguments.hwcaps or "",
         arguments.preload,
-        choices.values,
+        tuple(values_of_image(choices.values, planned.rootfs)),
         tuple(sorted(choices.off)),
         choices.along,
         choices.packages,
