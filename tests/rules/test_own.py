@@ -36,6 +36,8 @@ def test_a_rule_of_a_project_is_read() -> None:
         (b"rule = [1]", "rule 1: expected a table"),
         (b"[[rule]]\nname='x'\nprogram=['a']", "rule 1: program: unknown key"),
         (b"[[rule]]\nname='users'\nprograms=['a']", "rule 1: name: expected letters"),
+        (b"[[rule]]\nname='all'\nprograms=['a']", "rule 1: name: expected letters"),
+        (b"[[rule]]\nname='package'\nprograms=['a']", "rule 1: name: expected letters"),
         (b"[[rule]]\nprograms=['a']", "rule 1: name: expected letters"),
         (b"[[rule]]\nname='x'\ntake=['/a']", "rule 1: nothing calls it"),
         (b"[[rule]]\nname='x'\nprograms='a'", "programs: expected a list of strings"),

@@ -7,7 +7,7 @@ import sys
 
 from needed.cli.additions import parse_addition
 from needed.cli.choices import add_rule_options, choices_of
-from needed.cli.console import Progress, write
+from needed.cli.console import Progress, write, write_sentence
 from needed.cli.paths import absolute, to_host
 from needed.cli.roots import docker_host, open_root_option, temporary_folder
 from needed.errors import UsageError
@@ -225,7 +225,7 @@ def _show_notes(planned: Plan) -> None:
         *render_completeness(planned.completeness, planned.requested),
     )
     for line in lines:
-        write(printable(line), sys.stderr)
+        write_sentence(printable(line), sys.stderr)
 
 
 def _member_cache() -> MemberCache | None:

@@ -37,15 +37,16 @@ def choices_of(arguments: argparse.Namespace, env: tuple[str, ...] = (), user: s
     known = (*NAMES, *(rule.row.name for rule in own))
     choices = parse_rule_options(arguments.rule, arguments.no_rule, known)
     along = [name for text in arguments.along for name in text.split(",") if name]
-    if arguments.root == "/":
-        along = [absolute(name) if "/" in name else name for name in along]
+    here = arguments.root == "/"
+    along = [(absolute(name) if here else f"/{name.removeprefix('./').lstrip('/')}") if "/" in name else name
+             for name in along]  # fmt: skip
     packages = [name for text in arguments.package for name in text.split(",") if name]
     return replace(choices, user=parse_user(user), env=env, along=tuple(along), packages=tuple(packages), own=own)
 
 
 def own_rules(file: str | None) -> tuple[OwnRule, ...]:
     """The rules in `file`, or in this folder's needed.toml if there is one."""
-    if file is None and not os.path.exists(CONFIGURATION):
+    if file is None and not os.path.isfile(CONFIGURATION):
         return ()
     from needed.rules.own import MAX_CONFIGURATION, parse_own_rules
 
