@@ -15,10 +15,11 @@ from needed.loader import Resolver
 from needed.pipeline import plan
 from needed.root import Entry, MemoryRoot, RootPath
 from needed.rootfs import Addition, Directory, File, Symlink
-from needed.rules.choices import Choices
+from needed.rules.choices import NONE, Choices
 from needed.rules.own import OwnRule
 from needed.rules.table import Rule
 from needed.value import replace
+from tests.loader.synthetic import Writer
 from tests.rules.trees import library, program, tree
 
 Files = Mapping[str, bytes | str]
@@ -254,13 +255,21 @@ def test_an_import_that_a_rule_accounts_for_is_complete_by_rules() -> None:
     assert completeness({"/bin/app": program("getaddrinfo")}, Choices(off=frozenset({"name-service"}))) == "open"
 
 
+def test_musl_opens_nothing_by_itself() -> None:
+    musl = "/lib/ld-musl-x86_64.so.1"
+    writer = Writer([("needed", "libc.musl-x86_64.so.1")], interpreter=musl)
+    writer.export((), ("getaddrinfo", "iconv_open", "pthread_cancel"))
+    files = {"/bin/app": writer.finish(), musl: library("libc.musl-x86_64.so.1", needed=())}
+    assert completeness({**files, "/lib/libc.musl-x86_64.so.1": f"-> {musl}"}, NONE) == "proven"
+
+
 def test_an_import_of_dlopen_in_any_object_leaves_the_closure_open() -> None:
     files = {"/bin/app": program(needed=("libx.so.1",)), "/lib64/libx.so.1": library("libx.so.1", "dlmopen")}
     assert completeness(files) == "open"
 
 
 def test_what_is_made_in_place_of_a_link_stays_where_another_takes_the_link() -> None:
-    files = {"/bin/app": program(), "/etc/zone": "-> /usr/share/zone", "/usr/share/zone": b"zone"}
+    files: Files = {"/bin/app": program(), "/etc/zone": "-> /usr/share/zone", "/usr/share/zone": b"zone"}
     rule = own("zone", programs=("app",), folders=("/etc/zone",), take=("/etc/zone",))
     entries = plan(MemoryRoot({**tree(), **files}), ["/bin/app"], choices=Choices(own=(rule,))).rootfs.entries
     assert isinstance(entries["/etc/zone"], Directory)
@@ -268,7 +277,7 @@ def test_what_is_made_in_place_of_a_link_stays_where_another_takes_the_link() ->
 
 
 def test_a_folder_that_is_made_stands_where_the_root_has_its_link_lead() -> None:
-    files = {"/bin/app": program(), "/var/run": "-> /run", "/run/old": b""}
+    files: Files = {"/bin/app": program(), "/var/run": "-> /run", "/run/old": b""}
     rule = own("run", programs=("app",), folders=("/var/run",))
     rootfs = plan(MemoryRoot({**tree(), **files}), ["/bin/app"], choices=Choices(own=(rule,))).rootfs
     assert rootfs.entries["/var/run"] == Symlink("/run")
@@ -276,10 +285,46 @@ def test_a_folder_that_is_made_stands_where_the_root_has_its_link_lead() -> None
 
 
 def test_what_is_added_goes_before_what_rules_find() -> None:
-    files = {"/bin/app": program(), "/etc/zone": "-> /usr/share/zone", "/usr/share/zone": b"zone", "/own": b"own"}
+    files: Files = {"/bin/app": program(), "/etc/zone": "-> /usr/share/zone", "/usr/share/zone": b"zone", "/own": b"own"}
     rule = own("zone", programs=("app",), take=("/etc/zone",))
     root = MemoryRoot({**tree(), **files})
     entries = plan(root, ["/bin/app"], [Addition("/own", "/etc/zone")], choices=Choices(own=(rule,))).rootfs.entries
     zone = entries["/etc/zone"]
     assert isinstance(zone, File)
     assert zone.size == len(b"own")
+
+
+def test_a_chain_of_helpers_ends_and_tells_where() -> None:
+    """Each is called for by the one before it; thirty steps are more than any program takes."""
+    helpers = {f"/usr/bin/helper{number}": program() for number in range(40)}
+    rules = tuple(
+        own(f"step{number}", programs=(f"helper{number}",), execute=(f"helper{number + 1}",)) for number in range(39)
+    )
+    found = gathered({**helpers}, "/usr/bin/helper0", choices=Choices(own=rules))
+    assert len(found.closure.programs) == 31
+    assert [tell.message for item in found.applied for tell in item.told] == [
+        "/usr/bin/helper30 is left as it is: what leads to it is more than 30 steps long"
+    ]
+
+
+def test_in_an_image_of_a_package_what_is_there_for_another_reason_is_not_the_packages() -> None:
+    files = {"/bin/app": program("getaddrinfo"), "/etc/nsswitch.conf": b"", "/usr/share/app/data": b""}
+    found = gathered(files, choices=Choices(whole=("app",)))
+    reasons = {item.path: item.reason.kind for item in found.placed}
+    assert reasons["/etc/nsswitch.conf"] == "rule"
+    assert reasons["/usr/share/app/data"] == "package"
+    assert "/bin/app" not in reasons
+
+
+def test_what_was_said_to_a_rule_that_nothing_calls_is_told() -> None:
+    found = gathered({"/bin/app": program()}, choices=Choices(values=(("zones", "Europe/Berlin"), ("locale", ""))))
+    assert [(item.rule, item.evidence, item.told[0].message) for item in found.applied] == [
+        ("zones", (), "--rule zones=Europe/Berlin changes nothing: no program here calls the rule")
+    ]
+
+
+def test_a_library_to_take_along_is_refused_with_what_it_lacks() -> None:
+    files = {"/bin/app": program(), "/lib64/libx.so.1": library("libx.so.1", needed=("libgone.so.1",))}
+    with pytest.raises(SourceError, match="no program of the image could load it") as caught:
+        gathered(files, choices=Choices(along=("libx.so.1",)))
+    assert [*caught.value.details] == ["libx.so.1 is left out: it lacks libgone.so.1 in the root"]

@@ -50,7 +50,7 @@ ABILITIES = {
 
 @value
 class Applied:
-    """A rule that was asked, for what, and what it told."""
+    """A rule that was asked, for what, and what it told; one without evidence was not asked."""
 
     rule: str
     evidence: tuple[Evidence, ...]
@@ -121,20 +121,15 @@ class _Gathering:
         for name, selection in self.packages.items():
             self.take_in([(PACKAGE, list(find_package(self.view, name, selection)))])
             self.evidence.setdefault(PACKAGE.name, {})[Evidence(name)] = None
+        self.ask_all()
         if self.choices.whole:
-            self.take_in([(PACKAGE, list(find_in_image(self.view, self.choices.whole)))])
-        for _ in range(MAX_ROUNDS):
-            called = self.new_evidence()
-            found = [(rule, list(self.ask(rule, evidence))) for rule, evidence in called if not rule.last]
-            if not self.take_in(found):
-                break
-        for rule in self.rules:
-            if rule.last and (evidence := self.evidence.get(rule.name)):
-                self.take_in([(rule, list(self.ask(rule, tuple(evidence))))])
+            self.take_in([(PACKAGE, list(find_in_image(self.view, self.choices.whole, self.known())))])
+            self.ask_all()
+        self.tell_unasked()
         applied = (
-            Applied(rule.name, tuple(self.evidence[rule.name]), tuple(self.told.get(rule.name, ())))
+            Applied(rule.name, tuple(self.evidence.get(rule.name, ())), tuple(self.told.get(rule.name, ())))
             for rule in (PACKAGE, *self.rules)
-            if rule.name in self.evidence
+            if rule.name in self.evidence or rule.name in self.told
         )
         return Gathered(
             self.closure,
@@ -146,6 +141,33 @@ class _Gathering:
             self.leading,
         )
 
+    def ask_all(self) -> None:
+        """Round by round, until nothing grows."""
+        for _ in range(MAX_ROUNDS):
+            called = self.new_evidence()
+            found = [(rule, list(self.ask(rule, evidence))) for rule, evidence in called if not rule.last]
+            if not self.take_in(found):
+                break
+        for rule, evidence in self.new_evidence():
+            message = f"{evidence[0].path} is left as it is: what leads to it is more than {MAX_ROUNDS} steps long"
+            self.tell(rule, Tell(message, "--with NAMES takes along what it starts"))
+        for rule in self.rules:
+            if rule.last and (asked := self.evidence.get(rule.name)):
+                self.take_in([(rule, list(self.ask(rule, tuple(asked))))])
+
+    def tell_unasked(self) -> None:
+        """What was said to a rule that nothing calls changes nothing, which is not what was meant."""
+        for rule in self.rules:
+            said = self.choices.value(rule.name)
+            if said and rule.name not in self.evidence:
+                message = f"--rule {rule.name}={said} changes nothing: no program here calls the rule"
+                self.tell(rule, Tell(message, f"needed rules {rule.name} says what calls it"))
+
+    def known(self) -> set[str]:
+        """Where all stands that is asked for so far."""
+        paths = {item.found.path for item in self.closure.objects} | {item.found.path for item in self.closure.scripts}
+        return paths | {self.view.canonical(item.path) or item.path for item in self.placed}
+
     def opens_something(self, by: str, name: str) -> bool:
         """Whether dlopen(3) of `name` by the object at `by` would succeed."""
         opened = _open(self.resolver, self.closure, Load(name, by, Reason("rule")))
@@ -156,9 +178,11 @@ class _Gathering:
         for program in self.closure.programs:
             load = Load(name, program.path, Reason("requested"))
             if self.load(PACKAGE, load) or self.opens[load] is not None:
+                self.told.pop(PACKAGE.name, None)  # that another program could not load it
                 return
         raise SourceError(
             f"{name}: no program of the image could load it",
+            details=[tell.message for tell in self.told.get(PACKAGE.name, ())],
             hints=["name it with its path", f"for a file that nothing loads use --add {name}"],
         )
 
