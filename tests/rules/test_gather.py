@@ -11,7 +11,8 @@ from needed.closure import Reason
 from needed.completeness import find_completeness
 from needed.errors import SourceError
 from needed.gather import Gathered, gather
-from needed.loader import Resolver
+from needed.loader import Resolver, Settings
+from needed.loader.hwcaps import active_at
 from needed.pipeline import plan
 from needed.root import Entry, MemoryRoot, RootPath
 from needed.rootfs import Addition, Directory, File, Symlink
@@ -285,9 +286,9 @@ def test_a_folder_that_is_made_stands_where_the_root_has_its_link_lead() -> None
 
 
 def test_what_is_added_goes_before_what_rules_find() -> None:
-    files: Files = {"/bin/app": program(), "/etc/zone": "-> /usr/share/zone", "/usr/share/zone": b"zone", "/own": b"own"}
+    files: Files = {"/bin/app": program(), "/etc/zone": "-> /usr/share/zone", "/usr/share/zone": b"zone"}
     rule = own("zone", programs=("app",), take=("/etc/zone",))
-    root = MemoryRoot({**tree(), **files})
+    root = MemoryRoot({**tree(), **files, "/own": b"own"})
     entries = plan(root, ["/bin/app"], [Addition("/own", "/etc/zone")], choices=Choices(own=(rule,))).rootfs.entries
     zone = entries["/etc/zone"]
     assert isinstance(zone, File)
@@ -328,3 +329,31 @@ def test_a_library_to_take_along_is_refused_with_what_it_lacks() -> None:
     with pytest.raises(SourceError, match="no program of the image could load it") as caught:
         gathered(files, choices=Choices(along=("libx.so.1",)))
     assert [*caught.value.details] == ["libx.so.1 is left out: it lacks libgone.so.1 in the root"]
+
+
+BETTER = "/lib64/glibc-hwcaps/x86-64-v3"
+WITH_PLUGIN: Files = {
+    "/bin/app": program(needed=("libhost.so.1",)),
+    "/lib64/libhost.so.1": library("libhost.so.1", "getservbyname"),
+    "/opt/plugin.so": library("plugin.so", needed=("libdeep.so.1",)),
+    "/lib64/libdeep.so.1": library("libdeep.so.1"),
+}
+
+
+def paths_at_v3(files: Files, rule: OwnRule) -> set[str]:
+    settings = Settings(hwcaps=active_at("x86-64-v3"), preload_file=False)
+    root = MemoryRoot({**tree(), **WITH_PLUGIN, **files})
+    return {*plan(root, ["/bin/app"], (), settings, choices=Choices(own=(rule,))).rootfs.entries}
+
+
+def test_a_plugin_of_a_library_that_has_a_variant_gets_its_own_variants_too() -> None:
+    files = {f"{BETTER}/libhost.so.1": library("libhost.so.1"), f"{BETTER}/libdeep.so.1": library("libdeep.so.1")}
+    rule = own("plugins", libraries=("libhost.so",), load=("/opt/plugin.so",))
+    assert {*files, "/lib64/libdeep.so.1", "/opt/plugin.so"} <= paths_at_v3(files, rule)
+
+
+def test_a_variant_that_could_not_be_loaded_for_a_plugin_stays_out() -> None:
+    files = {f"{BETTER}/libdeep.so.1": library("libdeep.so.1", needed=("libgone.so.1",))}
+    found = paths_at_v3(files, own("plugins", programs=("app",), load=("/opt/plugin.so",)))
+    assert "/lib64/libdeep.so.1" in found
+    assert f"{BETTER}/libdeep.so.1" not in found

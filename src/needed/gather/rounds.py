@@ -15,7 +15,7 @@ from needed.rules.finding import Evidence, Execute, Link, Load, Make, Settled, T
 from needed.rules.table import TABLE, Rule
 from needed.rules.view import View
 from needed.startable import check_programs, check_startable, check_whole
-from needed.value import value
+from needed.value import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,10 +81,18 @@ def replay(resolver: Resolver, gathered: Gathered) -> Closure:
     """The closure of the same programs and plugins as another resolver of the root has it."""
     closure = resolver.resolve_for(gathered.requests)
     for load in gathered.opens:  # one by one, since what was opened opens others
-        opened = _open(resolver, closure, load)
-        if opened is not None:
+        opened = _open(resolver, closure, _as_loaded(load, closure))
+        if opened is not None and not opened.lacks:  # else the loader is left to find what the other one found
             closure = Closure(closure.programs, closure.scripts, (*closure.opened, opened))
     return closure
+
+
+def _as_loaded(load: Load, closure: Closure) -> Load:
+    """`load` by the variant for better processors that `closure` has in the place of what opens it."""
+    paths = dict.fromkeys(path for item in closure.objects for path in (item.path, item.found.path))
+    name = load.by.rpartition("/")[2]
+    same = load.by if load.by in paths else next((path for path in paths if path.rpartition("/")[2] == name), load.by)
+    return replace(load, by=same)
 
 
 def is_libc(path: str) -> bool:
