@@ -109,6 +109,7 @@ class _Gathering:
         self.leading = programs or tuple(filter(None, leaders))
         self.requests: dict[str, Reason] = dict.fromkeys((*self.leading, *commands), Reason("requested"))
         self.opens: dict[Load, Opened | None] = {}
+        self.opened_paths: set[str] = set()
         self.placed: dict[Take | Make | Link, None] = {}
         self.evidence: dict[str, dict[Evidence, None]] = {}
         self.told: dict[str, dict[Tell, None]] = {}
@@ -344,8 +345,9 @@ class _Gathering:
                 self.tell(rule, Tell(f"{load.name} is left out: {error.message}"))
                 opened = None
         self.opens[load] = opened
-        if opened is None or any(one.added.path == opened.added.path for one in self.closure.opened):
+        if opened is None or opened.added.path in self.opened_paths:
             return False
+        self.opened_paths.add(opened.added.path)
         self.grow(Closure(self.closure.programs, self.closure.scripts, (*self.closure.opened, opened)))
         return True
 
@@ -361,12 +363,18 @@ def is_library(name: str) -> bool:
 
 def _open(resolver: Resolver, closure: Closure, load: Load) -> Opened | None:
     """What the process of `load.by`, or the first that has it as an object, gets of it."""
-    listed = [(program.path, program.objects) for program in closure.programs]
-    listed += [(opened.program, opened.added.objects) for opened in closure.opened]
-    for program, objects in listed:
+    for program, objects in _processes(closure):
         if any(load.by in (item.path, item.found.path) for item in objects):
             return resolver.open(program, load.by, load.name, load.reason)
     return None
+
+
+def _processes(closure: Closure) -> Iterator[tuple[str, tuple[LoadedObject, ...]]]:
+    """Programs with the objects of their process, and with what they open; there may be thousands of these."""
+    for program in closure.programs:
+        yield program.path, program.objects
+    for opened in closure.opened:
+        yield opened.program, opened.added.objects
 
 
 def _imports(symbols: list[str]) -> str:
