@@ -357,3 +357,24 @@ def test_a_variant_that_could_not_be_loaded_for_a_plugin_stays_out() -> None:
     found = paths_at_v3(files, own("plugins", programs=("app",), load=("/opt/plugin.so",)))
     assert "/lib64/libdeep.so.1" in found
     assert f"{BETTER}/libdeep.so.1" not in found
+
+
+def test_a_plugin_is_opened_in_each_process_that_has_what_opens_it() -> None:
+    """One has its library already, from another place; the other finds it where libraries are."""
+    files = {
+        "/bin/a": program(needed=("libhost.so.1", "/opt/a/libdeep.so.1")),
+        "/bin/b": program(needed=("libhost.so.1",)),
+        "/lib64/libhost.so.1": library("libhost.so.1"),
+        "/opt/a/libdeep.so.1": library("libdeep.so.1"),
+        "/lib64/libdeep.so.1": library("libdeep.so.1"),
+        "/opt/plugin.so": library("plugin.so", needed=("libdeep.so.1",)),
+    }
+    rules = (
+        own("plugins", libraries=("libhost.so",), load=("/opt/plugin.so",)),
+        own("helpers", programs=("a",), execute=("/bin/b",)),
+    )
+    for programs in (("/bin/a", "/bin/b"), ("/bin/b", "/bin/a"), ("/bin/a",)):
+        found = gathered(files, *programs, choices=Choices(own=rules))
+        assert {(item.program, item.added.path, len(item.added.objects)) for item in found.closure.opened} == {
+            ("/bin/a", "/opt/plugin.so", 1), ("/bin/b", "/opt/plugin.so", 2),
+        }  # fmt: skip

@@ -11,11 +11,12 @@ from needed.closure import Closure, Reason
 from needed.elf.golang import parse_go_program
 from needed.errors import NeededError, SourceError
 from needed.gather.packages import KIND, find_in_image, find_package, leading_program, select_package
+from needed.gather.processes import Processes
 from needed.rules.finding import Evidence, Execute, Link, Load, Make, Settled, Take, Tell
 from needed.rules.table import TABLE, Rule
 from needed.rules.view import View
 from needed.startable import check_programs, check_startable, check_whole
-from needed.value import replace, value
+from needed.value import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,19 +81,16 @@ def gather(resolver: Resolver, programs: Iterable[str], choices: Choices) -> Gat
 def replay(resolver: Resolver, gathered: Gathered) -> Closure:
     """The closure of the same programs and plugins as another resolver of the root has it."""
     closure = resolver.resolve_for(gathered.requests)
+    processes = Processes(closure)
+    found: list[Opened] = []
     for load in gathered.opens:  # one by one, since what was opened opens others
-        opened = _open(resolver, closure, _as_loaded(load, closure))
-        if opened is not None and not opened.lacks:  # else the loader is left to find what the other one found
-            closure = Closure(closure.programs, closure.scripts, (*closure.opened, opened))
-    return closure
-
-
-def _as_loaded(load: Load, closure: Closure) -> Load:
-    """`load` by the variant for better processors that `closure` has in the place of what opens it."""
-    paths = dict.fromkeys(path for item in closure.objects for path in (item.path, item.found.path))
-    name = load.by.rpartition("/")[2]
-    same = load.by if load.by in paths else next((path for path in paths if path.rpartition("/")[2] == name), load.by)
-    return replace(load, by=same)
+        by = processes.variant(load.by)
+        for program in processes.having(by):
+            opened = resolver.open(program, by, load.name, load.reason)
+            if opened is not None and not opened.lacks:  # else the loader is left to find what the other one found
+                found.append(opened)
+                processes.add(program, opened.added.objects)
+    return Closure(closure.programs, closure.scripts, tuple(found))
 
 
 def is_libc(path: str) -> bool:
@@ -108,8 +106,10 @@ class _Gathering:
         leaders = (leading_program(name, selection) for name, selection in self.packages.items())
         self.leading = programs or tuple(filter(None, leaders))
         self.requests: dict[str, Reason] = dict.fromkeys((*self.leading, *commands), Reason("requested"))
-        self.opens: dict[Load, Opened | None] = {}
-        self.opened_paths: set[str] = set()
+        self.opens: dict[Load, Rule] = {}
+        self.opened: set[Load] = set()  # those of `opens` that a process could load
+        self.opened_in: dict[tuple[str, Load], None] = {}
+        self.opened_paths: set[tuple[str, str]] = set()
         self.placed: dict[Take | Make | Link, None] = {}
         self.evidence: dict[str, dict[Evidence, None]] = {}
         self.told: dict[str, dict[Tell, None]] = {}
@@ -122,6 +122,7 @@ class _Gathering:
             for symbol in rule.imports:
                 self.by_import.setdefault(symbol, []).append(rule)
         self.closure = resolver.resolve_for(self.requests.items())
+        self.processes = Processes(self.closure)
         self.view = View(resolver.walker, choices, self.closure, self.opens_something)
 
     def run(self) -> Gathered:
@@ -145,7 +146,7 @@ class _Gathering:
             tuple(self.placed),
             tuple(applied),
             tuple(self.requests.items()),
-            tuple(load for load, opened in self.opens.items() if opened is not None),
+            tuple(load for load in self.opens if load in self.opened),
             self.settled,
             self.leading,
         )
@@ -155,7 +156,10 @@ class _Gathering:
         for _ in range(MAX_ROUNDS):
             called = self.new_evidence()
             found = [(rule, list(self.ask(rule, evidence))) for rule, evidence in called if not rule.last]
-            if not self.take_in(found):
+            grew = self.take_in(found)
+            for load in [*self.opens]:
+                grew |= self.open_in_all(load)
+            if not grew:
                 break
         for rule, evidence in self.new_evidence():
             message = f"{evidence[0].path} is left as it is: what leads to it is more than {MAX_ROUNDS} steps long"
@@ -179,14 +183,14 @@ class _Gathering:
 
     def opens_something(self, by: str, name: str) -> bool:
         """Whether dlopen(3) of `name` by the object at `by` would succeed."""
-        opened = _open(self.resolver, self.closure, Load(name, by, Reason("rule")))
-        return opened is not None and not opened.lacks
+        found = (self.resolver.open(one, by, name, Reason("rule")) for one in self.processes.having(by))
+        return any(opened is not None and not opened.lacks for opened in found)
 
     def take_along(self, name: str) -> None:
         """A library or plugin that the user names. Raises SourceError where no program would find it."""
         for program in self.closure.programs:
             load = Load(name, program.path, Reason("requested"))
-            if self.load(PACKAGE, load) or self.opens[load] is not None:
+            if self.load(PACKAGE, load) or load in self.opened:
                 self.told.pop(PACKAGE.name, None)  # that another program could not load it
                 return
         raise SourceError(
@@ -327,6 +331,8 @@ class _Gathering:
         for script in self.closure.scripts:
             scripts.pop(script.path, None)
         now = self.closure
+        for program in programs.values():
+            self.processes.add(program.path, program.objects)
         self.grow(Closure((*now.programs, *programs.values()), (*now.scripts, *scripts.values()), now.opened))
         return bool(programs or scripts)
 
@@ -334,22 +340,31 @@ class _Gathering:
         """A plugin that nothing could load outside is told, and left out; one that is not there is none."""
         if load in self.opens:
             return False
-        opened = _open(self.resolver, self.closure, load)
-        if opened is not None and opened.lacks:
-            self.tell(rule, Tell(f"{load.name} is left out: it lacks {', '.join(opened.lacks)} in the root"))
-            opened = None
-        if opened is not None:
-            try:
-                check_whole(opened.added.objects)
-            except NeededError as error:
-                self.tell(rule, Tell(f"{load.name} is left out: {error.message}"))
-                opened = None
-        self.opens[load] = opened
-        if opened is None or opened.added.path in self.opened_paths:
-            return False
-        self.opened_paths.add(opened.added.path)
-        self.grow(Closure(self.closure.programs, self.closure.scripts, (*self.closure.opened, opened)))
-        return True
+        self.opens[load] = rule
+        return self.open_in_all(load)
+
+    def open_in_all(self, load: Load) -> bool:
+        """Open it in each process that has what opens it, and did not yet: they may find other libraries for it."""
+        grew, problems = False, []
+        for program in self.processes.having(load.by):
+            if (program, load) in self.opened_in:
+                continue
+            self.opened_in[program, load] = None
+            opened = self.resolver.open(program, load.by, load.name, load.reason)
+            if opened is None:
+                continue
+            if problem := _problem(opened):
+                problems.append(Tell(f"{load.name} is left out: {problem}"))
+                continue
+            self.opened.add(load)
+            if (program, opened.added.path) not in self.opened_paths:
+                self.opened_paths.add((program, opened.added.path))
+                self.processes.add(program, opened.added.objects)
+                self.grow(Closure(self.closure.programs, self.closure.scripts, (*self.closure.opened, opened)))
+                grew = True
+        if problems and load not in self.opened:
+            self.tell(self.opens[load], problems[0])
+        return grew
 
     def grow(self, closure: Closure) -> None:
         self.closure = self.view.closure = closure
@@ -361,20 +376,15 @@ def is_library(name: str) -> bool:
     return base.endswith(".so") or ".so." in base
 
 
-def _open(resolver: Resolver, closure: Closure, load: Load) -> Opened | None:
-    """What the process of `load.by`, or the first that has it as an object, gets of it."""
-    for program, objects in _processes(closure):
-        if any(load.by in (item.path, item.found.path) for item in objects):
-            return resolver.open(program, load.by, load.name, load.reason)
-    return None
-
-
-def _processes(closure: Closure) -> Iterator[tuple[str, tuple[LoadedObject, ...]]]:
-    """Programs with the objects of their process, and with what they open; there may be thousands of these."""
-    for program in closure.programs:
-        yield program.path, program.objects
-    for opened in closure.opened:
-        yield opened.program, opened.added.objects
+def _problem(opened: Opened) -> str:
+    """Why it could not be loaded though it is there, "" if it could."""
+    if opened.lacks:
+        return f"it lacks {', '.join(opened.lacks)} in the root"
+    try:
+        check_whole(opened.added.objects)
+    except NeededError as error:
+        return error.message
+    return ""
 
 
 def _imports(symbols: list[str]) -> str:
