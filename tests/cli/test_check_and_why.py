@@ -216,3 +216,10 @@ def test_what_rules_tell_is_broken_between_words_on_a_terminal(root: Path, tmp_p
 def test_a_pipe_that_is_named_as_the_file_of_rules_is_not_waited_for(root: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "needed.toml")
     assert run("build", "prog", "--root", root, "-n", cwd=tmp_path).returncode == 0
+
+
+def test_a_rules_file_of_this_folder_is_named_from_here(tmp_path: Path) -> None:
+    (tmp_path / "own.pem").write_bytes(b"")
+    for given in ("./own.pem", "system,./own.pem"):
+        done = run("build", sys.executable, "-n", "--rule", f"mesa={given}", cwd=tmp_path)
+        assert f"--rule mesa={given.replace('./', f'{tmp_path}/')} changes nothing" in done.stderr
