@@ -17,7 +17,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Left to right; a room imports only rooms to its left, and not the ones on its own step.
 ORDER = """
-value errors < elf · root < closure · languages < loader · rules · packages < gather < rootfs < proof
+value errors < elf · root < closure · languages < loader · rules · packages · startable < gather < rootfs < proof
 < explain · completeness · compatibility · notes · request · scan < image < source < output < verify < report
 < pipeline < cli
 """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from needed.loader import Resolver
 
 OPENERS = frozenset({"dlopen", "dlmopen"})
-# The rules about what glibc opens by itself, which stands in nobody's NEEDED.
+# The rules about what glibc opens by itself, which stands in nobody's NEEDED. musl has all of it in one file.
 OF_LIBC = ("name-service", "services", "users", "iconv", "unwinder")
 
 
@@ -54,7 +54,7 @@ class Completeness:
 
 def find_completeness(resolver: Resolver, gathered: Gathered) -> Iterator[Completeness]:
     """One for each program of the closure, in its order."""
-    asked = {item.rule for item in gathered.applied}
+    asked = {item.rule for item in gathered.applied if item.evidence}
     for program in gathered.closure.programs:
         yield _of_program(resolver, program, gathered, asked)
 
@@ -63,6 +63,7 @@ def _of_program(resolver: Resolver, program: LoadList, gathered: Gathered, asked
     if program.interpreter is None:
         return Completeness(program.path, static=program.path not in gathered.settled)
     openings: dict[Opening, None] = {}
+    is_musl = program.interpreter.path.rpartition("/")[2].startswith("ld-musl-")
     for item in objects_of(program, gathered.closure):
         if is_libc(item.path):
             continue
@@ -71,7 +72,7 @@ def _of_program(resolver: Resolver, program: LoadList, gathered: Gathered, asked
             rule = gathered.settled.get(item.path) or _covering(item.path, asked)
             openings[Opening(item.path, symbol, rule)] = None
         for row in TABLE:
-            if row.name in OF_LIBC:
+            if row.name in OF_LIBC and not is_musl:
                 by = row.name if row.name in asked else ""
                 openings |= dict.fromkeys(Opening(item.path, symbol, by) for symbol in sorted(names & {*row.imports}))
     return Completeness(program.path, tuple(openings))

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from needed.closure import Closure
 from needed.completeness import find_completeness
-from needed.elf.mapping import mapping_problem
-from needed.errors import MachineError, MissingError, SourceError, UsageError
+from needed.errors import MachineError, MissingError, UsageError
 from needed.gather import gather, replay
 from needed.image.build import Configuration
 from needed.image.model import Platform, parse_platform
@@ -22,6 +21,7 @@ from needed.request import parse_request
 from needed.rootfs import Addition, Rootfs, assemble
 from needed.rules.choices import DEFAULTS as DEFAULT_CHOICES
 from needed.rules.choices import Choices, parse_user
+from needed.startable import check_programs, check_startable
 from needed.value import replace, value
 
 TYPE_CHECKING = False
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from needed.image.root import ImageRoot
     from needed.notes import Note
     from needed.root import Root
+    from needed.rules.own import OwnRule
 
 NOTHING: Mapping[str, str] = {}
 # The platform of an image without a program, unless told otherwise: the same on every machine.
@@ -80,13 +81,7 @@ def plan(
         closures[0].scripts,
         tuple(opened for one in closures for opened in one.opened),
     )
-    shared = [item.path for item in closure.programs if item.program.elf.linkage in ("shared object", "relocatable")
-              and item.program.elf.interpreter is None]  # fmt: skip
-    if shared:
-        raise UsageError(
-            f"{shared[0]}: is a library or an object file, not a program",
-            hints=[f"take it along beside a program with --add {shared[0]}"],
-        )
+    check_programs(closure)
     if closure.missing:
         unindexed = {name: path for one in closure.programs for name, path in resolver.found_by_ldconfig(one).items()}
         check_complete(closure, unindexed)
@@ -114,8 +109,9 @@ def _levels(settings: Settings) -> Iterator[Settings]:
         yield replace(settings, hwcaps=settings.hwcaps[best:])
 
 
-def plan_of_image(root: ImageRoot, name: str) -> Plan:
-    """The Plan of an image that we built, worked out again from the image alone: the same files for the same reasons.
+def plan_of_image(root: ImageRoot, name: str, own: tuple[OwnRule, ...] = ()) -> Plan:
+    """The Plan of an image that we built, worked out again from the image: the same files for the same reasons. `own`
+    are the project's rules, which no image holds.
 
     Raises UsageError for an image whose history is not ours, and as `plan` does if the image is not whole.
     """
@@ -136,7 +132,7 @@ def plan_of_image(root: ImageRoot, name: str) -> Plan:
     additions = [Addition(path, path) for path in request.additions]
     user = parse_user(root.config.user)
     choices = Choices(user, tuple(root.config.env), request.rules, frozenset(request.off), request.along)
-    choices = replace(choices, whole=request.packages)
+    choices = replace(choices, whole=request.packages, own=own)
     return plan(root, request.programs, additions, settings, choices=choices)
 
 
@@ -184,30 +180,6 @@ def check_complete(closure: Closure, unindexed: Mapping[str, str] = NOTHING) -> 
             hints=["take program and libraries from one release: name its tree with --root"],
         )
     raise MissingError(f"nowhere in the root: {', '.join(str(name) for name in names)}", details=lines, hints=hints)
-
-
-def check_startable(closure: Closure) -> None:
-    """Raise SourceError for what the kernel would refuse or nothing could map whole: no execute permission, a file that
-    was cut off; MachineError for an interpreter of another machine."""
-    started = [(script.path, script.found) for script in closure.scripts]
-    for program in closure.programs:
-        started.append((program.path, program.program.found))
-        for item in program.objects:
-            problem = mapping_problem(item.elf, item.found.entry.size)
-            if problem:
-                hint = "copy the file again: it is damaged or was cut off"
-                raise SourceError(f"{item.path}: {problem}", hints=[hint])
-        if program.interpreter:
-            started.append((program.interpreter.path, program.interpreter.found))
-            if not program.machine.loads(program.interpreter.elf.machine):
-                other = f"its interpreter {program.interpreter.path} is for {program.interpreter.elf.machine.name}"
-                raise MachineError(
-                    f"{program.path}: is for {program.machine.name}, and {other}",
-                    hints=["name the tree of that machine with --root"],
-                )
-    for path, found in started:
-        if not found.entry.mode & 0o111:
-            raise SourceError(f"{path}: nobody may execute it", hints=[f"chmod +x {path}"])
 
 
 def _missing(closure: Closure) -> Iterator[str]:

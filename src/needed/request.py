@@ -8,6 +8,12 @@ from __future__ import annotations
 
 from needed.value import value
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from needed.rootfs import Rootfs
+
 PREFIX = "needed build"
 _OPTIONS = ("--add", "--hwcaps", "--rule", "--no-rule", "--with", "--package")
 
@@ -38,6 +44,17 @@ def render_request(request: Request) -> str:
     words += [f"--with {_quoted(name)}" for name in request.along]
     words += [f"--package {_quoted(name)}" for name in request.packages]
     return " ".join((PREFIX, *words))
+
+
+def values_of_image(values: Iterable[tuple[str, str]], rootfs: Rootfs) -> Iterator[tuple[str, str]]:
+    """What was said to rules, without the files that `rootfs` has not: what was made of them is in it instead."""
+    from needed.proof import RootfsRoot
+    from needed.root import Walker
+
+    walker = Walker(RootfsRoot(rootfs))
+    for name, given in values:
+        words = [word for word in given.split(",") if not word.startswith("/") or walker.find(word)]
+        yield name, ",".join(words)
 
 
 def parse_request(line: str) -> Request | None:

@@ -133,10 +133,11 @@ def assemble(
         tree.place(opened.added.path, opened.added.program.found, opened.added.reason)
         tree.place_objects(opened.added)
     tree.place_cache(closure)
-    for item in sorted(placed, key=lambda one: not isinstance(one, Make)):  # what is made goes before what is there
-        tree.put_finding(item)
     for addition in additions:
         tree.add(addition)
+    tree.yields = True
+    for item in sorted(placed, key=lambda one: not isinstance(one, Make)):  # what is made goes before what is there
+        tree.put_finding(item)
     return tree.rootfs()
 
 
@@ -155,6 +156,7 @@ class _Tree:
 
     def __init__(self, root: Root) -> None:
         self.root, self.walker = root, Walker(root)
+        self.yields = False  # whether what stands in a place stays there, where another kind of thing is to be put
         self.entries: dict[str, RootfsEntry] = {}
         self.reasons: dict[str, list[Reason]] = {}
 
@@ -178,19 +180,21 @@ class _Tree:
             case Take():
                 self.take(item)
             case Link():
-                self.offer(self.destination(item.path), Symlink(item.target), item.reason)
+                self.put(self.destination(item.path), Symlink(item.target), item.reason)
             case Make(content=None):
-                self.offer(self.destination(item.path), Directory(item.mode & 0o1777, item.owner), item.reason)
+                self.put(self.folder(item.path), Directory(item.mode & 0o1777, item.owner), item.reason)
             case Make():
                 content = item.content or b""
                 file = File(item.mode & 0o777, len(content), GeneratedContent(content), item.owner)
-                self.offer(self.destination(item.path), file, item.reason)
+                self.put(self.destination(item.path), file, item.reason)
 
-    def offer(self, path: str, entry: RootfsEntry, reason: Reason) -> None:
-        """Put `entry` at `path` unless another kind of thing stands there."""
-        present = self.entries.get(path)
-        if present is None or type(present) is type(entry):
-            self.put(path, entry, reason)
+    def folder(self, path: str) -> str:
+        """Where a folder that is made stands: where `path` leads to one, else at its `destination`."""
+        found = self.walker.find(path)
+        if found is None or found.entry.kind != "directory" or found.path == "/":
+            return self.destination(path)
+        self.link(path, found)
+        return found.path
 
     def take(self, item: Take) -> None:
         """A file, a folder without what is in it, or a link with what it leads to; a link that dangles stays one."""
@@ -201,15 +205,15 @@ class _Tree:
             place = join(above.path, name) if above else None
             entry = self.walker.entry(place) if place else None
             if place and entry and entry.kind == "symlink":
-                self.offer(place, Symlink(entry.target), item.reason)
+                self.put(place, Symlink(entry.target), item.reason)
             return
         if found.entry.kind == "file":
             mode = 0o755 if found.entry.mode & 0o111 else 0o644
             mode = mode if item.mode is None else item.mode & 0o777
             content = FileContent(self.root, found.path, found.entry)
-            self.offer(found.path, File(mode, found.entry.size, content, item.owner), item.reason)
+            self.put(found.path, File(mode, found.entry.size, content, item.owner), item.reason)
         elif found.entry.kind == "directory" and found.path != "/":
-            self.offer(found.path, Directory(found.entry.mode & 0o1777, item.owner), item.reason)
+            self.put(found.path, Directory(found.entry.mode & 0o1777, item.owner), item.reason)
         self.link(item.path, found)
 
     def link(self, path: str, found: Found) -> None:
@@ -292,6 +296,8 @@ class _Tree:
     def put(self, path: str, entry: RootfsEntry, reason: Reason) -> None:
         present = self.entries.get(path)
         if present is not None and type(present) is not type(entry):
+            if self.yields:
+                return
             raise UsageError(
                 f"{path}: would be both a {_noun(present)} and a {_noun(entry)} in the image",
                 hints=["give --add another destination: --add SRC:DEST"],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -158,6 +160,25 @@ def test_why_in_an_image_says_the_same_as_outside(root: Path, tmp_path: Path) ->
     assert run("why", "/opt/z", "--in", "oci:layout:x", cwd=tmp_path).stdout == "/opt/z\n  included\n"
 
 
+def test_why_knows_what_a_rule_of_ones_own_took_into_an_image_where_it_is_named(root: Path, tmp_path: Path) -> None:
+    write(root, {"opt/data": b"data"})
+    (tmp_path / "mine.toml").write_text('[[rule]]\nname = "mine"\nprograms = ["prog"]\ntake = ["/opt/data"]\n')
+    words = ("build", "prog", "--root", root, "--rules", "mine.toml", "-o", "oci:layout:x")
+    assert run(*words, cwd=tmp_path).returncode == 0
+    why = ("why", "/opt/data", "--in", "oci:layout:x")
+    assert run(*why, "--rules", "mine.toml", cwd=tmp_path).stdout == "/opt/data\n  rule mine: /bin/prog\n  requested\n"
+    done = run(*why, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "it is in the image; if a rule of your own took it, name that: --rules FILE" in done.stdout
+
+
+def test_a_plugin_is_taken_along_by_a_path_inside_the_root(root: Path, tmp_path: Path) -> None:
+    write(root, {"opt/plugin.so": shared_object(needed=("libb.so",))})
+    for given in ("opt/plugin.so", "./opt/plugin.so", "/opt/plugin.so"):
+        done = run("why", "/opt/plugin.so", "--for", "prog", "--root", root, "--with", given, cwd=tmp_path)
+        assert done.stdout == "/opt/plugin.so\n  requested\n", done.stderr
+
+
 def test_why_wants_to_know_for_what(root: Path, tmp_path: Path) -> None:
     done = run("why", "x", cwd=tmp_path)
     assert done.returncode == 2 and "hint: needed why x --for PROGRAM" in done.stderr
@@ -179,3 +200,26 @@ def test_why_knows_of_what_is_preloaded_no_more_than_build_does(root: Path, tmp_
     write(root, {"etc/ld.so.preload": b"libnone.so\n"})
     assert run("why", "libb.so", "--for", "prog", "--root", root, cwd=tmp_path).returncode == 0
     assert run("why", "/etc/ld.so.preload", "--for", "prog", "--root", root, cwd=tmp_path).returncode == 1
+
+
+def test_what_rules_tell_is_broken_between_words_on_a_terminal(root: Path, tmp_path: Path) -> None:
+    leader, follower = pty.openpty()
+    surroundings = {**os.environ, "COLUMNS": "40", "NO_COLOR": "1"}
+    words = [NEEDED, "build", "prog", "--root", str(root), "-n", "--rule", "mesa=x"]
+    subprocess.run(words, stdout=subprocess.DEVNULL, stderr=follower, check=False, env=surroundings, cwd=tmp_path)
+    os.close(follower)
+    shown = os.read(leader, 4096).decode()
+    os.close(leader)
+    assert "note    --rule mesa=x changes nothing:\r\n  no program here calls the rule\r\n" in shown
+
+
+def test_a_pipe_that_is_named_as_the_file_of_rules_is_not_waited_for(root: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "needed.toml")
+    assert run("build", "prog", "--root", root, "-n", cwd=tmp_path).returncode == 0
+
+
+def test_a_rules_file_of_this_folder_is_named_from_here(tmp_path: Path) -> None:
+    (tmp_path / "own.pem").write_bytes(b"")
+    for given in ("./own.pem", "system,./own.pem"):
+        done = run("build", sys.executable, "-n", "--rule", f"mesa={given}", cwd=tmp_path)
+        assert f"--rule mesa={given.replace('./', f'{tmp_path}/')} changes nothing" in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from struct import pack_into, unpack_from
 
 import pytest
 
@@ -10,16 +11,31 @@ from needed.closure import Reason
 from needed.completeness import find_completeness
 from needed.errors import SourceError
 from needed.gather import Gathered, gather
-from needed.loader import Resolver
+from needed.loader import Resolver, Settings
+from needed.loader.hwcaps import active_at
 from needed.pipeline import plan
-from needed.root import MemoryRoot
-from needed.rootfs import Directory, File
-from needed.rules.choices import Choices
+from needed.root import Entry, MemoryRoot, RootPath
+from needed.rootfs import Addition, Directory, File, Symlink
+from needed.rules.choices import NONE, Choices
 from needed.rules.own import OwnRule
 from needed.rules.table import Rule
+from needed.value import replace
+from tests.loader.synthetic import Writer
 from tests.rules.trees import library, program, tree
 
 Files = Mapping[str, bytes | str]
+
+
+class RootWithMode(MemoryRoot):
+    """`tree` in memory, with the file at `path` of the mode `mode`."""
+
+    def __init__(self, tree: Files, path: str, mode: int) -> None:
+        super().__init__(tree)
+        self.path, self.mode = path, mode
+
+    def entry(self, path: RootPath) -> Entry | None:
+        entry = super().entry(path)
+        return replace(entry, mode=self.mode) if entry and path == self.path else entry
 
 
 def gathered(files: Files, *programs: str, choices: Choices | None = None) -> Gathered:
@@ -122,6 +138,52 @@ def test_a_helper_that_could_not_start_is_told_and_left_out() -> None:
     ]
 
 
+def cut_off(whole: bytes) -> bytes:
+    """`whole` with a first segment that goes on for a megabyte behind the end of the file."""
+    file = bytearray(whole)
+    at, size, count = *unpack_from("<Q", file, 32), *unpack_from("<HH", file, 54)  # e_phoff, e_phentsize, e_phnum
+    load = next(place for place in range(at, at + size * count, size) if unpack_from("<I", file, place) == (1,))
+    pack_into("<QQ", file, load + 32, 1 << 20, 1 << 20)  # p_filesz, p_memsz
+    return bytes(file)
+
+
+def of_another_machine() -> bytes:
+    other = bytearray(program())
+    other[18:20] = (183).to_bytes(2, "little")  # e_machine: EM_AARCH64
+    return bytes(other)
+
+
+@pytest.mark.parametrize(
+    ("helper", "problem"),
+    [
+        (cut_off(program()), "truncated"),
+        (library("helper"), "is a library or an object file, not a program"),
+        (of_another_machine(), "is for arm64"),
+    ],
+)
+def test_a_helper_that_the_kernel_or_the_image_refuses_is_told_and_left_out(helper: bytes, problem: str) -> None:
+    files = {"/bin/app": program(), "/usr/bin/helper": helper}
+    choices = Choices(own=(own("helpers", programs=("app",), execute=("/usr/bin/helper",)),))
+    planned = plan(MemoryRoot({**tree(), **files}), ["/bin/app"], choices=choices)
+    assert "/usr/bin/helper" not in planned.rootfs.entries
+    assert [problem in tell.message for item in planned.applied for tell in item.told] == [True]
+
+
+def test_a_helper_that_nobody_may_execute_is_told_and_left_out() -> None:
+    files = {**tree(), "/bin/app": program(), "/usr/bin/helper": program()}
+    rule = own("helpers", programs=("app",), execute=("/usr/bin/helper",))
+    planned = plan(RootWithMode(files, "/usr/bin/helper", 0o644), ["/bin/app"], choices=Choices(own=(rule,)))
+    assert "/usr/bin/helper" not in planned.rootfs.entries
+    assert ["nobody may execute it" in tell.message for item in planned.applied for tell in item.told] == [True]
+
+
+def test_a_plugin_that_was_cut_off_is_told_and_left_out() -> None:
+    files = {"/bin/app": program(), "/opt/plugin.so": cut_off(library("plugin.so"))}
+    found = gathered(files, choices=Choices(own=(own("plugins", programs=("app",), load=("/opt/plugin.so",)),)))
+    assert found.closure.opened == ()
+    assert [tell.message.partition(":")[0] for tell in found.applied[0].told] == ["/opt/plugin.so is left out"]
+
+
 def test_a_script_calls_the_rules_of_its_interpreter() -> None:
     files = {"/bin/app": b"#!/usr/bin/env -S interpret -x\n", "/usr/bin/env": program(),
              "/usr/bin/interpret": program(), "/usr/share/more": b"more"}  # fmt: skip
@@ -147,16 +209,9 @@ def test_a_folder_that_a_rule_takes_comes_with_all_that_is_in_it_and_its_links()
 
 
 def test_what_is_not_for_everybody_to_read_is_told_and_left_out() -> None:
-    class Root(MemoryRoot):
-        def entry(self, path):  # type: ignore[no-untyped-def]
-            from needed.value import replace
-
-            entry = super().entry(path)
-            return replace(entry, mode=0o640) if path == "/etc/secret" else entry
-
-    root = Root(tree() | {"/bin/app": program(), "/etc/secret": b"key"})
+    files = {**tree(), "/bin/app": program(), "/etc/secret": b"key"}
     choices = Choices(own=(own("data", programs=("app",), take=("/etc/secret",)),))
-    found = plan(root, ["/bin/app"], choices=choices)
+    found = plan(RootWithMode(files, "/etc/secret", 0o640), ["/bin/app"], choices=choices)
     assert "/etc/secret" not in found.rootfs.entries
     assert found.applied[0].told[0].hint == "--add /etc/secret"
 
@@ -201,6 +256,125 @@ def test_an_import_that_a_rule_accounts_for_is_complete_by_rules() -> None:
     assert completeness({"/bin/app": program("getaddrinfo")}, Choices(off=frozenset({"name-service"}))) == "open"
 
 
+def test_musl_opens_nothing_by_itself() -> None:
+    musl = "/lib/ld-musl-x86_64.so.1"
+    writer = Writer([("needed", "libc.musl-x86_64.so.1")], interpreter=musl)
+    writer.export((), ("getaddrinfo", "iconv_open", "pthread_cancel"))
+    files = {"/bin/app": writer.finish(), musl: library("libc.musl-x86_64.so.1", needed=())}
+    assert completeness({**files, "/lib/libc.musl-x86_64.so.1": f"-> {musl}"}, NONE) == "proven"
+
+
 def test_an_import_of_dlopen_in_any_object_leaves_the_closure_open() -> None:
     files = {"/bin/app": program(needed=("libx.so.1",)), "/lib64/libx.so.1": library("libx.so.1", "dlmopen")}
     assert completeness(files) == "open"
+
+
+def test_what_is_made_in_place_of_a_link_stays_where_another_takes_the_link() -> None:
+    files: Files = {"/bin/app": program(), "/etc/zone": "-> /usr/share/zone", "/usr/share/zone": b"zone"}
+    rule = own("zone", programs=("app",), folders=("/etc/zone",), take=("/etc/zone",))
+    entries = plan(MemoryRoot({**tree(), **files}), ["/bin/app"], choices=Choices(own=(rule,))).rootfs.entries
+    assert isinstance(entries["/etc/zone"], Directory)
+    assert isinstance(entries["/usr/share/zone"], File)
+
+
+def test_a_folder_that_is_made_stands_where_the_root_has_its_link_lead() -> None:
+    files: Files = {"/bin/app": program(), "/var/run": "-> /run", "/run/old": b""}
+    rule = own("run", programs=("app",), folders=("/var/run",))
+    rootfs = plan(MemoryRoot({**tree(), **files}), ["/bin/app"], choices=Choices(own=(rule,))).rootfs
+    assert rootfs.entries["/var/run"] == Symlink("/run")
+    assert rootfs.entries["/run"] == Directory(0o755, (65532, 65532))
+
+
+def test_what_is_added_goes_before_what_rules_find() -> None:
+    files: Files = {"/bin/app": program(), "/etc/zone": "-> /usr/share/zone", "/usr/share/zone": b"zone"}
+    rule = own("zone", programs=("app",), take=("/etc/zone",))
+    root = MemoryRoot({**tree(), **files, "/own": b"own"})
+    entries = plan(root, ["/bin/app"], [Addition("/own", "/etc/zone")], choices=Choices(own=(rule,))).rootfs.entries
+    zone = entries["/etc/zone"]
+    assert isinstance(zone, File)
+    assert zone.size == len(b"own")
+
+
+def test_a_chain_of_helpers_ends_and_tells_where() -> None:
+    """Each is called for by the one before it; thirty steps are more than any program takes."""
+    helpers = {f"/usr/bin/helper{number}": program() for number in range(40)}
+    rules = tuple(
+        own(f"step{number}", programs=(f"helper{number}",), execute=(f"helper{number + 1}",)) for number in range(39)
+    )
+    found = gathered({**helpers}, "/usr/bin/helper0", choices=Choices(own=rules))
+    assert len(found.closure.programs) == 31
+    assert [tell.message for item in found.applied for tell in item.told] == [
+        "/usr/bin/helper30 is left as it is: what leads to it is more than 30 steps long"
+    ]
+
+
+def test_in_an_image_of_a_package_what_is_there_for_another_reason_is_not_the_packages() -> None:
+    files = {"/bin/app": program("getaddrinfo"), "/etc/nsswitch.conf": b"", "/usr/share/app/data": b""}
+    found = gathered(files, choices=Choices(whole=("app",)))
+    reasons = {item.path: item.reason.kind for item in found.placed}
+    assert reasons["/etc/nsswitch.conf"] == "rule"
+    assert reasons["/usr/share/app/data"] == "package"
+    assert "/bin/app" not in reasons
+
+
+def test_what_was_said_to_a_rule_that_nothing_calls_is_told() -> None:
+    found = gathered({"/bin/app": program()}, choices=Choices(values=(("zones", "Europe/Berlin"), ("locale", ""))))
+    assert [(item.rule, item.evidence, item.told[0].message) for item in found.applied] == [
+        ("zones", (), "--rule zones=Europe/Berlin changes nothing: no program here calls the rule")
+    ]
+
+
+def test_a_library_to_take_along_is_refused_with_what_it_lacks() -> None:
+    files = {"/bin/app": program(), "/lib64/libx.so.1": library("libx.so.1", needed=("libgone.so.1",))}
+    with pytest.raises(SourceError, match="no program of the image could load it") as caught:
+        gathered(files, choices=Choices(along=("libx.so.1",)))
+    assert [*caught.value.details] == ["libx.so.1 is left out: it lacks libgone.so.1 in the root"]
+
+
+BETTER = "/lib64/glibc-hwcaps/x86-64-v3"
+WITH_PLUGIN: Files = {
+    "/bin/app": program(needed=("libhost.so.1",)),
+    "/lib64/libhost.so.1": library("libhost.so.1", "getservbyname"),
+    "/opt/plugin.so": library("plugin.so", needed=("libdeep.so.1",)),
+    "/lib64/libdeep.so.1": library("libdeep.so.1"),
+}
+
+
+def paths_at_v3(files: Files, rule: OwnRule) -> set[str]:
+    settings = Settings(hwcaps=active_at("x86-64-v3"), preload_file=False)
+    root = MemoryRoot({**tree(), **WITH_PLUGIN, **files})
+    return {*plan(root, ["/bin/app"], (), settings, choices=Choices(own=(rule,))).rootfs.entries}
+
+
+def test_a_plugin_of_a_library_that_has_a_variant_gets_its_own_variants_too() -> None:
+    files = {f"{BETTER}/libhost.so.1": library("libhost.so.1"), f"{BETTER}/libdeep.so.1": library("libdeep.so.1")}
+    rule = own("plugins", libraries=("libhost.so",), load=("/opt/plugin.so",))
+    assert {*files, "/lib64/libdeep.so.1", "/opt/plugin.so"} <= paths_at_v3(files, rule)
+
+
+def test_a_variant_that_could_not_be_loaded_for_a_plugin_stays_out() -> None:
+    files = {f"{BETTER}/libdeep.so.1": library("libdeep.so.1", needed=("libgone.so.1",))}
+    found = paths_at_v3(files, own("plugins", programs=("app",), load=("/opt/plugin.so",)))
+    assert "/lib64/libdeep.so.1" in found
+    assert f"{BETTER}/libdeep.so.1" not in found
+
+
+def test_a_plugin_is_opened_in_each_process_that_has_what_opens_it() -> None:
+    """One has its library already, from another place; the other finds it where libraries are."""
+    files = {
+        "/bin/a": program(needed=("libhost.so.1", "/opt/a/libdeep.so.1")),
+        "/bin/b": program(needed=("libhost.so.1",)),
+        "/lib64/libhost.so.1": library("libhost.so.1"),
+        "/opt/a/libdeep.so.1": library("libdeep.so.1"),
+        "/lib64/libdeep.so.1": library("libdeep.so.1"),
+        "/opt/plugin.so": library("plugin.so", needed=("libdeep.so.1",)),
+    }
+    rules = (
+        own("plugins", libraries=("libhost.so",), load=("/opt/plugin.so",)),
+        own("helpers", programs=("a",), execute=("/bin/b",)),
+    )
+    for programs in (("/bin/a", "/bin/b"), ("/bin/b", "/bin/a"), ("/bin/a",)):
+        found = gathered(files, *programs, choices=Choices(own=rules))
+        assert {(item.program, item.added.path, len(item.added.objects)) for item in found.closure.opened} == {
+            ("/bin/a", "/opt/plugin.so", 1), ("/bin/b", "/opt/plugin.so", 2),
+        }  # fmt: skip

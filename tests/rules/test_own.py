@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from needed.errors import UsageError
-from needed.request import Request, parse_request, render_request
+from needed.request import Request, parse_request, render_request, values_of_image
+from needed.rootfs import Directory, File, GeneratedContent, Rootfs
 from needed.rules.choices import parse_rule_options, parse_user
 from needed.rules.own import parse_own_rules
 
@@ -35,6 +36,8 @@ def test_a_rule_of_a_project_is_read() -> None:
         (b"rule = [1]", "rule 1: expected a table"),
         (b"[[rule]]\nname='x'\nprogram=['a']", "rule 1: program: unknown key"),
         (b"[[rule]]\nname='users'\nprograms=['a']", "rule 1: name: expected letters"),
+        (b"[[rule]]\nname='all'\nprograms=['a']", "rule 1: name: expected letters"),
+        (b"[[rule]]\nname='package'\nprograms=['a']", "rule 1: name: expected letters"),
         (b"[[rule]]\nprograms=['a']", "rule 1: name: expected letters"),
         (b"[[rule]]\nname='x'\ntake=['/a']", "rule 1: nothing calls it"),
         (b"[[rule]]\nname='x'\nprograms='a'", "programs: expected a list of strings"),
@@ -83,3 +86,11 @@ def test_what_was_said_to_rules_is_in_the_request_and_comes_back() -> None:
         " --package nginx"
     )
     assert parse_request(line) == request
+
+
+def test_a_file_that_a_rule_read_on_the_building_machine_is_not_named_in_the_image() -> None:
+    rootfs = Rootfs({"/app": Directory(), "/app/main.js": File(0o644, 0, GeneratedContent(b""))}, {})
+    values = (("certificates", "system,/home/me/own.pem"), ("node", "/app/main.js"), ("zones", "all"), ("locale", ""))
+    assert [*values_of_image(values, rootfs)] == [
+        ("certificates", "system"), ("node", "/app/main.js"), ("zones", "all"), ("locale", ""),
+    ]  # fmt: skip

@@ -7,7 +7,7 @@ import sys
 
 from needed.cli.additions import parse_addition
 from needed.cli.choices import add_rule_options, choices_of
-from needed.cli.console import Progress, write
+from needed.cli.console import Progress, write, write_sentence
 from needed.cli.paths import absolute, to_host
 from needed.cli.roots import docker_host, open_root_option, temporary_folder
 from needed.errors import UsageError
@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     from needed.image.reference import default_name, parse_reference
     from needed.output.destination import parse_destination
     from needed.pipeline import default_configuration, plan
-    from needed.request import Request, render_request
+    from needed.request import Request, render_request, values_of_image
     from needed.value import replace
 
     named = [*arguments.programs, *(name for text in arguments.package for name in text.split(",") if name)]
@@ -115,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
         tuple(item.destination for item in additions),
         arguments.hwcaps or "",
         arguments.preload,
-        choices.values,
+        tuple(values_of_image(choices.values, planned.rootfs)),
         tuple(sorted(choices.off)),
         choices.along,
         choices.packages,
@@ -225,7 +225,7 @@ def _show_notes(planned: Plan) -> None:
         *render_completeness(planned.completeness, planned.requested),
     )
     for line in lines:
-        write(printable(line), sys.stderr)
+        write_sentence(printable(line), sys.stderr)
 
 
 def _member_cache() -> MemberCache | None:

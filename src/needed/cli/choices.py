@@ -35,17 +35,26 @@ def choices_of(arguments: argparse.Namespace, env: tuple[str, ...] = (), user: s
 
     own = own_rules(arguments.rules)
     known = (*NAMES, *(rule.row.name for rule in own))
+    here = arguments.root == "/"
     choices = parse_rule_options(arguments.rule, arguments.no_rule, known)
+    if here:
+        values = ((name, ",".join(map(_path, given.split(",")))) for name, given in choices.values)
+        choices = replace(choices, values=tuple(values))
     along = [name for text in arguments.along for name in text.split(",") if name]
-    if arguments.root == "/":
-        along = [absolute(name) if "/" in name else name for name in along]
+    along = [(absolute(name) if here else f"/{name.removeprefix('./').lstrip('/')}") if "/" in name else name
+             for name in along]  # fmt: skip
     packages = [name for text in arguments.package for name in text.split(",") if name]
     return replace(choices, user=parse_user(user), env=env, along=tuple(along), packages=tuple(packages), own=own)
 
 
+def _path(word: str) -> str:
+    """`word`, absolute if it is a path from this folder on."""
+    return absolute(word) if word.startswith(("./", "../")) else word
+
+
 def own_rules(file: str | None) -> tuple[OwnRule, ...]:
     """The rules in `file`, or in this folder's needed.toml if there is one."""
-    if file is None and not os.path.exists(CONFIGURATION):
+    if file is None and not os.path.isfile(CONFIGURATION):
         return ()
     from needed.rules.own import MAX_CONFIGURATION, parse_own_rules
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from needed.cli.choices import add_rule_options, choices_of
+from needed.cli.choices import add_rule_options, choices_of, own_rules
 from needed.cli.console import write
 from needed.cli.paths import absolute
 from needed.cli.roots import library_path, open_root_option
@@ -68,6 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
     elif path is None:
         of = arguments.image or ", ".join(arguments.programs)
         write(printable(f"{arguments.path}: nothing that {of} asks for leads to it"))
+        if arguments.image and _is_in_image(arguments):
+            write("  it is in the image; if a rule of your own took it, name that: --rules FILE")
     else:
         lines = render_chains(path, chains, everything=arguments.all) if chains else render_folder(path, rootfs)
         for line in lines:
@@ -84,6 +86,13 @@ def _inside(arguments: argparse.Namespace) -> str:
     return absolute(text) if arguments.root == "/" and not arguments.image else f"/{text.lstrip('/')}"
 
 
+def _is_in_image(arguments: argparse.Namespace) -> bool:
+    from needed.root import Walker
+
+    path = _inside(arguments)
+    return "/" in path and Walker(open_root_option(arguments.image)).find(path) is not None
+
+
 def _rootfs(arguments: argparse.Namespace) -> Rootfs:
     from needed.image.root import ImageRoot
     from needed.loader import Settings
@@ -96,7 +105,7 @@ def _rootfs(arguments: argparse.Namespace) -> Rootfs:
                 f"{arguments.image}: is a directory, which does not know what was asked for",
                 hints=[f"name the program: --for PROGRAM --root {arguments.image}"],
             )
-        return plan_of_image(image, arguments.image).rootfs
+        return plan_of_image(image, arguments.image, own_rules(arguments.rules)).rootfs
     here = arguments.root == "/"
     programs = [absolute(one) if here and "/" in one else one for one in arguments.programs]
     root = open_root_option(arguments.root)

@@ -11,9 +11,11 @@ from needed.closure import Closure, Reason
 from needed.elf.golang import parse_go_program
 from needed.errors import NeededError, SourceError
 from needed.gather.packages import KIND, find_in_image, find_package, leading_program, select_package
+from needed.gather.processes import Processes
 from needed.rules.finding import Evidence, Execute, Link, Load, Make, Settled, Take, Tell
 from needed.rules.table import TABLE, Rule
 from needed.rules.view import View
+from needed.startable import check_programs, check_startable, check_whole
 from needed.value import value
 
 TYPE_CHECKING = False
@@ -49,7 +51,7 @@ ABILITIES = {
 
 @value
 class Applied:
-    """A rule that was asked, for what, and what it told."""
+    """A rule that was asked, for what, and what it told; one without evidence was not asked."""
 
     rule: str
     evidence: tuple[Evidence, ...]
@@ -79,11 +81,16 @@ def gather(resolver: Resolver, programs: Iterable[str], choices: Choices) -> Gat
 def replay(resolver: Resolver, gathered: Gathered) -> Closure:
     """The closure of the same programs and plugins as another resolver of the root has it."""
     closure = resolver.resolve_for(gathered.requests)
+    processes = Processes(closure)
+    found: list[Opened] = []
     for load in gathered.opens:  # one by one, since what was opened opens others
-        opened = _open(resolver, closure, load)
-        if opened is not None:
-            closure = Closure(closure.programs, closure.scripts, (*closure.opened, opened))
-    return closure
+        by = processes.variant(load.by)
+        for program in processes.having(by):
+            opened = resolver.open(program, by, load.name, load.reason)
+            if opened is not None and not opened.lacks:  # else the loader is left to find what the other one found
+                found.append(opened)
+                processes.add(program, opened.added.objects)
+    return Closure(closure.programs, closure.scripts, tuple(found))
 
 
 def is_libc(path: str) -> bool:
@@ -99,7 +106,10 @@ class _Gathering:
         leaders = (leading_program(name, selection) for name, selection in self.packages.items())
         self.leading = programs or tuple(filter(None, leaders))
         self.requests: dict[str, Reason] = dict.fromkeys((*self.leading, *commands), Reason("requested"))
-        self.opens: dict[Load, Opened | None] = {}
+        self.opens: dict[Load, Rule] = {}
+        self.opened: set[Load] = set()  # those of `opens` that a process could load
+        self.opened_in: dict[tuple[str, Load], None] = {}
+        self.opened_paths: set[tuple[str, str]] = set()
         self.placed: dict[Take | Make | Link, None] = {}
         self.evidence: dict[str, dict[Evidence, None]] = {}
         self.told: dict[str, dict[Tell, None]] = {}
@@ -112,6 +122,7 @@ class _Gathering:
             for symbol in rule.imports:
                 self.by_import.setdefault(symbol, []).append(rule)
         self.closure = resolver.resolve_for(self.requests.items())
+        self.processes = Processes(self.closure)
         self.view = View(resolver.walker, choices, self.closure, self.opens_something)
 
     def run(self) -> Gathered:
@@ -120,44 +131,71 @@ class _Gathering:
         for name, selection in self.packages.items():
             self.take_in([(PACKAGE, list(find_package(self.view, name, selection)))])
             self.evidence.setdefault(PACKAGE.name, {})[Evidence(name)] = None
+        self.ask_all()
         if self.choices.whole:
-            self.take_in([(PACKAGE, list(find_in_image(self.view, self.choices.whole)))])
-        for _ in range(MAX_ROUNDS):
-            called = self.new_evidence()
-            found = [(rule, list(self.ask(rule, evidence))) for rule, evidence in called if not rule.last]
-            if not self.take_in(found):
-                break
-        for rule in self.rules:
-            if rule.last and (evidence := self.evidence.get(rule.name)):
-                self.take_in([(rule, list(self.ask(rule, tuple(evidence))))])
+            self.take_in([(PACKAGE, list(find_in_image(self.view, self.choices.whole, self.known())))])
+            self.ask_all()
+        self.tell_unasked()
         applied = (
-            Applied(rule.name, tuple(self.evidence[rule.name]), tuple(self.told.get(rule.name, ())))
+            Applied(rule.name, tuple(self.evidence.get(rule.name, ())), tuple(self.told.get(rule.name, ())))
             for rule in (PACKAGE, *self.rules)
-            if rule.name in self.evidence
+            if rule.name in self.evidence or rule.name in self.told
         )
         return Gathered(
             self.closure,
             tuple(self.placed),
             tuple(applied),
             tuple(self.requests.items()),
-            tuple(load for load, opened in self.opens.items() if opened is not None),
+            tuple(load for load in self.opens if load in self.opened),
             self.settled,
             self.leading,
         )
 
+    def ask_all(self) -> None:
+        """Round by round, until nothing grows."""
+        for _ in range(MAX_ROUNDS):
+            called = self.new_evidence()
+            found = [(rule, list(self.ask(rule, evidence))) for rule, evidence in called if not rule.last]
+            grew = self.take_in(found)
+            for load in [*self.opens]:
+                grew |= self.open_in_all(load)
+            if not grew:
+                break
+        for rule, evidence in self.new_evidence():
+            message = f"{evidence[0].path} is left as it is: what leads to it is more than {MAX_ROUNDS} steps long"
+            self.tell(rule, Tell(message, "--with NAMES takes along what it starts"))
+        for rule in self.rules:
+            if rule.last and (asked := self.evidence.get(rule.name)):
+                self.take_in([(rule, list(self.ask(rule, tuple(asked))))])
+
+    def tell_unasked(self) -> None:
+        """What was said to a rule that nothing calls changes nothing, which is not what was meant."""
+        for rule in self.rules:
+            said = self.choices.value(rule.name)
+            if said and rule.name not in self.evidence:
+                message = f"--rule {rule.name}={said} changes nothing: no program here calls the rule"
+                self.tell(rule, Tell(message, f"needed rules {rule.name} says what calls it"))
+
+    def known(self) -> set[str]:
+        """Where all stands that is asked for so far."""
+        paths = {item.found.path for item in self.closure.objects} | {item.found.path for item in self.closure.scripts}
+        return paths | {self.view.canonical(item.path) or item.path for item in self.placed}
+
     def opens_something(self, by: str, name: str) -> bool:
         """Whether dlopen(3) of `name` by the object at `by` would succeed."""
-        opened = _open(self.resolver, self.closure, Load(name, by, Reason("rule")))
-        return opened is not None and not opened.lacks
+        found = (self.resolver.open(one, by, name, Reason("rule")) for one in self.processes.having(by))
+        return any(opened is not None and not opened.lacks for opened in found)
 
     def take_along(self, name: str) -> None:
         """A library or plugin that the user names. Raises SourceError where no program would find it."""
         for program in self.closure.programs:
             load = Load(name, program.path, Reason("requested"))
-            if self.load(PACKAGE, load) or self.opens[load] is not None:
+            if self.load(PACKAGE, load) or load in self.opened:
+                self.told.pop(PACKAGE.name, None)  # that another program could not load it
                 return
         raise SourceError(
             f"{name}: no program of the image could load it",
+            details=[tell.message for tell in self.told.get(PACKAGE.name, ())],
             hints=["name it with its path", f"for a file that nothing loads use --add {name}"],
         )
 
@@ -269,6 +307,8 @@ class _Gathering:
             return False
         try:
             added = self.resolver.resolve_for([(execute.program, execute.reason)])
+            check_programs(added)
+            check_startable(added)
         except NeededError as error:
             self.tell(rule, Tell(f"{execute.program}, for {execute.reason.subject}, is left out: {error.message}"))
             return False
@@ -278,6 +318,11 @@ class _Gathering:
             lacks = ", ".join(lacking) or "a version of a library"
             self.tell(rule, Tell(f"{execute.program} is left out: it lacks {lacks} in the root"))
             return False
+        platforms = {program.machine.platform for program in self.closure.programs[:1]}
+        others = [one.machine.name for one in added.programs if platforms and one.machine.platform not in platforms]
+        if others:
+            self.tell(rule, Tell(f"{execute.program} is left out: it is for {others[0]}, and the image is not"))
+            return False
         self.requests[execute.program] = execute.reason
         programs = {program.path: program for program in added.programs}
         scripts = {script.path: script for script in added.scripts}
@@ -286,6 +331,8 @@ class _Gathering:
         for script in self.closure.scripts:
             scripts.pop(script.path, None)
         now = self.closure
+        for program in programs.values():
+            self.processes.add(program.path, program.objects)
         self.grow(Closure((*now.programs, *programs.values()), (*now.scripts, *scripts.values()), now.opened))
         return bool(programs or scripts)
 
@@ -293,15 +340,31 @@ class _Gathering:
         """A plugin that nothing could load outside is told, and left out; one that is not there is none."""
         if load in self.opens:
             return False
-        opened = _open(self.resolver, self.closure, load)
-        if opened is not None and opened.lacks:
-            self.tell(rule, Tell(f"{load.name} is left out: it lacks {', '.join(opened.lacks)} in the root"))
-            opened = None
-        self.opens[load] = opened
-        if opened is None or any(one.added.path == opened.added.path for one in self.closure.opened):
-            return False
-        self.grow(Closure(self.closure.programs, self.closure.scripts, (*self.closure.opened, opened)))
-        return True
+        self.opens[load] = rule
+        return self.open_in_all(load)
+
+    def open_in_all(self, load: Load) -> bool:
+        """Open it in each process that has what opens it, and did not yet: they may find other libraries for it."""
+        grew, problems = False, []
+        for program in self.processes.having(load.by):
+            if (program, load) in self.opened_in:
+                continue
+            self.opened_in[program, load] = None
+            opened = self.resolver.open(program, load.by, load.name, load.reason)
+            if opened is None:
+                continue
+            if problem := _problem(opened):
+                problems.append(Tell(f"{load.name} is left out: {problem}"))
+                continue
+            self.opened.add(load)
+            if (program, opened.added.path) not in self.opened_paths:
+                self.opened_paths.add((program, opened.added.path))
+                self.processes.add(program, opened.added.objects)
+                self.grow(Closure(self.closure.programs, self.closure.scripts, (*self.closure.opened, opened)))
+                grew = True
+        if problems and load not in self.opened:
+            self.tell(self.opens[load], problems[0])
+        return grew
 
     def grow(self, closure: Closure) -> None:
         self.closure = self.view.closure = closure
@@ -313,14 +376,15 @@ def is_library(name: str) -> bool:
     return base.endswith(".so") or ".so." in base
 
 
-def _open(resolver: Resolver, closure: Closure, load: Load) -> Opened | None:
-    """What the process of `load.by`, or the first that has it as an object, gets of it."""
-    listed = [(program.path, program.objects) for program in closure.programs]
-    listed += [(opened.program, opened.added.objects) for opened in closure.opened]
-    for program, objects in listed:
-        if any(load.by in (item.path, item.found.path) for item in objects):
-            return resolver.open(program, load.by, load.name, load.reason)
-    return None
+def _problem(opened: Opened) -> str:
+    """Why it could not be loaded though it is there, "" if it could."""
+    if opened.lacks:
+        return f"it lacks {', '.join(opened.lacks)} in the root"
+    try:
+        check_whole(opened.added.objects)
+    except NeededError as error:
+        return error.message
+    return ""
 
 
 def _imports(symbols: list[str]) -> str:

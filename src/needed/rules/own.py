@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from needed.closure import Reason
 from needed.errors import UsageError
+from needed.rules.choices import EVERY
 from needed.rules.finding import Execute, Load, Make, Take, Tell
 from needed.rules.table import NAMES, Rule
 from needed.value import value
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _CALLED_BY = ("programs", "libraries", "imports", "scripts")
 _LISTS = (*_CALLED_BY, "take", "load", "execute", "folders")
+TAKEN = (*NAMES, EVERY, "package")  # what stands for all of them, and for what came with a package
 MAX_CONFIGURATION = 1 << 20  # bytes
 
 
@@ -96,10 +98,11 @@ def parse_own_rules(text: bytes, file: str) -> tuple[OwnRule, ...]:
     if not isinstance(rules, list):
         raise UsageError(f"{file}: rule: expected [[rule]] tables", hints=["write [[rule]], with two brackets"])
     found = tuple(_parse(item, f"{file}: rule {number}") for number, item in enumerate(rules, 1))
-    names = [one.row.name for one in found]
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(f"{file}: two rules are named {name}", hints=["give each a name of its own"])
+    names: set[str] = set()
+    for one in found:
+        if one.row.name in names:
+            raise UsageError(f"{file}: two rules are named {one.row.name}", hints=["give each a name of its own"])
+        names.add(one.row.name)
     return found
 
 
@@ -110,7 +113,7 @@ def _parse(item: object, where: str) -> OwnRule:
     if unknown:
         raise UsageError(f"{where}: {min(unknown)}: unknown key", hints=[f"known are name, about, {', '.join(_LISTS)}"])
     name, about = item.get("name"), item.get("about", "")
-    if not isinstance(name, str) or not name.replace("-", "").isalnum() or name in NAMES:
+    if not isinstance(name, str) or not name.replace("-", "").isalnum() or name in TAKEN:
         raise UsageError(
             f"{where}: name: expected letters, digits and dashes, and no name of a rule that is there",
             hints=['name = "my-plugins"'],
