@@ -324,6 +324,12 @@ class _Closure:
             return
         for line, text in needs.dynamic:
             self._dynamic.setdefault(Dynamic(path, line, text))
+        for distribution, line in needs.distributions:
+            modules = self.distributions.modules_of(distribution)
+            for module in modules:
+                self.add_module(module, path, f"is of the distribution {distribution}, which line {line} starts")
+            if not modules:
+                self._dynamic.setdefault(Dynamic(path, line, f"starts the distribution {distribution}: not installed"))
         for text in needs.strings:
             self._add_named(text, path)
         if path.rpartition("/")[0] in self.before:
