@@ -127,7 +127,8 @@ def test_a_third_party_package_is_taken_whole_without_its_tests() -> None:
 def test_a_script_of_setuptools_brings_the_distribution_whose_entry_point_it_starts() -> None:
     tree: dict[str, bytes | str] = {
         f"{SITE}/shop/__init__.py": b"", f"{SITE}/shop/till.py": b"",
-        f"{SITE}/My_Shop-1.egg-info/top_level.txt": b"shop\n", f"{SITE}/My_Shop-1.egg-info/PKG-INFO": b"Name: My-Shop\n",
+        f"{SITE}/My_Shop-1.egg-info/top_level.txt": b"shop\n",
+        f"{SITE}/My_Shop-1.egg-info/PKG-INFO": b"Name: My-Shop\n",
         f"{SITE}/My_Shop-1.egg-info/entry_points.txt": b"[console_scripts]\nshop = shop.till:main\n",
     }  # fmt: skip
     text = "import sys\nsys.exit(load_entry_point('{}==1', 'console_scripts', 'shop')())"

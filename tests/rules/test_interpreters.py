@@ -76,6 +76,19 @@ def test_a_module_that_a_script_uses_and_the_root_has_not_is_told() -> None:
     ]
 
 
+def test_of_a_folder_that_a_module_is_computed_in_all_modules_come_along() -> None:
+    files = {
+        "/usr/share/perl5/My/App.pm": b'package My::App;\nrequire "My/Format/$x.pm";',
+        "/usr/share/perl5/My/Format/A.pm": b"require My::Doc;",
+        "/usr/lib/perl5/My/Format/B.pm": b"1;",
+        "/usr/share/perl5/My/Format/Deeper/C.pm": b"1;",
+        "/srv/app": b"#!/usr/bin/perl\nuse My::App;\n",
+    }
+    found = placed(gathered({**PERL, **files}, "/srv/app"))
+    assert {"/usr/share/perl5/My/Format/A.pm", "/usr/lib/perl5/My/Format/B.pm", "/usr/share/perl5/My/Doc.pm"} <= found
+    assert "/usr/share/perl5/My/Format/Deeper/C.pm" not in found
+
+
 def test_modules_stand_beside_a_script_that_says_so() -> None:
     files = {"/srv/bin/app": b'#!/usr/bin/perl\nuse FindBin;\nuse lib "$FindBin::Bin/../lib";\nuse Own;\n',
              "/srv/lib/Own.pm": b"package Own; require 'own.pl'; 1;", "/srv/lib/own.pl": b"1;"}  # fmt: skip

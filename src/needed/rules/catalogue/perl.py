@@ -2,10 +2,10 @@
 
 Recognises: perl, libperl.so in a process (an embedded interpreter), and scripts of perl.
 Adds: for a script the modules that it and they use or require, with the shared objects of those in C (auto/X/Y/Y.so)
-    and their closures, from @INC as it stands in the interpreter, from PERL5LIB of the image and from `use lib`. For
-    perl by itself, which may be told anything by `-e`, the modules that every Perl has in its smallest package and
-    JSON::PP, Data::Dumper, Encode, Time::Local, MIME::Base64, Digest::SHA and their like. Never documentation, headers
-    and what only builds modules.
+    and their closures, from @INC as it stands in the interpreter, from PERL5LIB of the image and from `use lib`; where
+    one requires "Image/ExifTool/$module.pm", all of that folder. For perl by itself, which may be told anything by
+    `-e`, the modules that every Perl has in its smallest package and JSON::PP, Data::Dumper, Encode, Time::Local,
+    MIME::Base64, Digest::SHA and their like. Never documentation, headers and what only builds modules.
 Costs: 3.0 MB for perl by itself, a script with strict, warnings and JSON::PP 0.5 MB, every module of a Debian 30 MB.
 Choices: `--rule perl=all` takes every module of @INC, `perl=base` the base library and the modules of every day also
     beside a script, `perl=imports` no more than scripts import. Names of modules may follow, or stand alone:
@@ -158,6 +158,8 @@ class _Library:
                 self.add_folder(wanted.name, path)
             elif wanted.kind == "file":
                 self.add_file(wanted.name, path)
+            elif wanted.kind == "one of":
+                self.add_every(wanted.name)
             elif wanted.kind == "computed":
                 if not relative:
                     self.problems.append(Tell(
@@ -200,6 +202,12 @@ class _Library:
             self.files[path] = None
             if path.endswith((".pl", ".pm", ".ph", ".al")):
                 self.pending.append(place) if self.first(place) else self.follow(path, place)
+
+    def add_every(self, folder: str) -> None:
+        """The modules that stand in a folder below @INC, for a plugin of it will be asked for."""
+        for place in self.folders if folder != "File/Spec" else ():  # other systems' paths
+            names = self.view.names(f"{place}/{folder}")
+            self.pending += [f"{folder}/{name}" for name in names if name.endswith(".pm")]
 
     def extension(self, relative: str) -> None:
         """The shared object and the autoloaded subroutines of a module, and data that it opens."""
