@@ -61,6 +61,7 @@ TEMPORARY = ("mkstemp", "mkstemp64", "mkostemp", "mkostemp64", "mkstemps", "mkst
              "mkdtemp", "mktemp", "tmpfile", "tmpfile64", "tmpnam", "tmpnam_r", "tempnam")  # fmt: skip
 TEMPORARY_BY_NAME = ("sshd", "postgres", "python3*", "perl*", "ruby*", "java", "mktemp", "patch")
 REDIS = ("redis-server", "redis-sentinel", "valkey-server", "valkey-sentinel", "keydb-server")
+HELPED = ("tar", "gpg", "rsync", "make", "gmake", "screen", "watch", "cron", "crond", "gcc", "g++", "cc", "c++")
 TRUST = ("SSL_CTX_set_default_verify_paths", "SSL_CTX_set_default_verify_file", "SSL_CTX_set_default_verify_dir",
          "SSL_CTX_set_default_verify_store", "X509_STORE_set_default_paths", "X509_STORE_set_default_paths_ex",
          "X509_get_default_cert_file", "X509_get_default_cert_dir",
@@ -118,6 +119,10 @@ TABLE = (
     Rule("postgres", programs=("postgres", "initdb", "pg_ctl"), covers=("postgres",)),
     Rule("ssh", programs=("sshd", "ssh", "scp", "sftp"), covers=("ssh",)),
     Rule("redis", programs=REDIS, covers=REDIS),
+    Rule("helpers", programs=HELPED),
+    Rule("zsh", programs=("zsh", "zsh5"), covers=("zsh",)),
+    Rule("graphviz", libraries=("libgvc.so.",), covers=("libgvc.so.", "libltdl.so")),
+    Rule("containers", programs=("skopeo", "podman", "buildah")),
     # What interpreters, servers and libraries for pictures, sound and windows load by their configuration.
     Rule("apache", programs=("apache2", "httpd"), covers=("apache2", "httpd", "libapr-1.so")),
     Rule("php", libraries=("libphp",), programs=("php*",), covers=("php", "libphp")),

@@ -16,6 +16,7 @@ from __future__ import annotations
 from needed.closure import Reason
 from needed.languages.builtins import shell_of
 from needed.rules.finding import Execute, Link, Take, Tell
+from needed.rules.view import PATH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ NAME = "shell-commands"
 MAX_SCRIPT = 1 << 20
 MAX_SOURCED = 50  # files of one script
 MAX_BUSYBOX = 16 << 20
-FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 # What the kernel and the engine make anew for each container, and what a run makes.
 NOT_FILES = ("/dev/", "/proc/", "/sys/", "/tmp/", "/run/", "/var/run/", "/etc/hosts", "/etc/resolv.conf",  # noqa: S108
              "/etc/hostname", "/etc/passwd", "/etc/group", "/etc/shadow")  # fmt: skip
@@ -88,16 +88,12 @@ def _command(view: View, name: str) -> str | None:
         return name if view.is_file(name) else None
     if "/" in name:
         return None
-    for folder in FOLDERS:
-        found = view.find(f"{folder}/{name}")
-        if found is not None and found.entry.kind == "file" and found.entry.mode & 0o111:
-            return f"{folder}/{name}"
-    return None
+    return view.command(name)
 
 
 def _sourced(view: View, script: str, name: str) -> str | None:
     """The file that `.` reads: a path, or looked up on PATH and beside the script."""
-    folders = (script.rpartition("/")[0], *FOLDERS)
+    folders = (script.rpartition("/")[0], *PATH)
     names = [name] if name.startswith("/") else [] if "/" in name else [f"{folder}/{name}" for folder in folders]
     return next((one for one in names if view.is_file(one)), None)
 
