@@ -71,8 +71,8 @@ def test_a_module_that_a_script_uses_and_the_root_has_not_is_told() -> None:
     source = b"#!/usr/bin/perl\nuse Not::There;\neval { require Not::Here };\nrequire $name;\n"
     found = gathered({**PERL, "/srv/app": source}, "/srv/app")
     assert told(found) == [
-        "/srv/app:2: the root has no module Not::There",
         "/srv/app:4: require $name: only a run knows the module",
+        "/srv/app uses modules that the root does not have: Not::There (line 2)",
     ]
 
 

@@ -83,6 +83,10 @@ def test_what_the_root_does_not_have_is_told_with_its_line() -> None:
     assert told(planned(b"nothing\n")) == ["/app calls what the root does not have: nothing (line 2)"]
 
 
+def test_a_builtin_of_another_shell_is_not_missed() -> None:
+    assert told(planned(b'if [ -n "$KSH_VERSION" ]; then print x; fi\n')) == []
+
+
 def test_busybox_serves_what_it_has_if_it_is_chosen() -> None:
     choices = Choices(values=(("shell-commands", "busybox"),))
     found = planned(b"mkdir a\ntool\n", choices=choices, busybox=BUSYBOX)

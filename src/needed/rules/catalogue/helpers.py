@@ -1,8 +1,9 @@
 """Starts what its daily work is left to: the few well-known programs that execute others by names of their own.
 
 Recognises: tar, gpg, make, screen, watch, cron, rsync and compilers by their names.
-Adds: what the everyday work fails without, if the root has it: gzip for tar (with the shell
-    that tar starts it by), gpg-agent for gpg, a shell for what starts command lines. What is for some work alone is told with the option that adds it: xz for tar, ssh for rsync.
+Adds: what the everyday work fails without, if the root has it: gzip for tar, with the shell that tar starts it by,
+    gpg-agent for gpg, a shell for what starts command lines. What is for some work alone is told with the option that
+    adds it: xz for tar, ssh for rsync.
 Costs: gzip 98,136 bytes, gpg-agent 435,424, dash 125,640, each with libraries that are there but for a few.
 Source: each program's manual; tar src/system.c and src/suffix.c, gnupg common/asshelp.c, screen window.c.
 """

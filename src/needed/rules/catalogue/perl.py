@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 NAME = "perl"
 MODES = ("all", "base", "imports")
 MAX_MODULES = 5_000
+SHOWN = 5  # modules in one sentence
 MAX_FOLDERS = 60  # of @INC
 # What perl opens behind a source's back: for methods of handles, %!, %+, `open` of a string, `<*.c>`, `\N{}`.
 IMPLICIT = ("strict", "warnings", "Carp", "Carp::Heavy", "Exporter", "Exporter::Heavy", "XSLoader", "DynaLoader",
@@ -115,6 +116,7 @@ class _Library:
         self.files: dict[str, None] = {}
         self.objects: dict[str, None] = {}
         self.problems: list[Tell] = []
+        self.absent: dict[str, str] = {}
         self.seen: set[str] = set()
         self.pending: list[str] = []
         self.seldom = True
@@ -146,6 +148,11 @@ class _Library:
         """What a script asks for, and all that this asks for."""
         self.script = script
         self.follow(script, "")
+        if self.absent:
+            hint = "install the package that has it, or name its folder: --env PERL5LIB=DIR"
+            more = f" and {len(self.absent) - SHOWN} more" if len(self.absent) > SHOWN else ""
+            names = ", ".join([*self.absent.values()][:SHOWN])
+            self.problems.append(Tell(f"{script} uses modules that the root does not have: {names}{more}", hint))
         self.want(())
 
     def follow(self, path: str, relative: str) -> None:
@@ -174,8 +181,7 @@ class _Library:
             elif not (relative and wanted.kind in ("require", "mention") and self.is_seldom(wanted.name, own)):
                 self.pending.append(module_file(wanted.name))
                 if not relative and wanted.kind == "use" and not self.has(wanted.name):
-                    hint = "install the package that has it, or name its folder: --env PERL5LIB=DIR"
-                    self.problems.append(Tell(f"{path}:{wanted.line}: the root has no module {wanted.name}", hint))
+                    self.absent.setdefault(wanted.name, f"{wanted.name} (line {wanted.line})")
 
     def is_seldom(self, name: str, own: str) -> bool:
         """Whether the module `name` that `own` may require is for building and testing, or for a seldom wish."""

@@ -14,7 +14,7 @@ Source: XCU 2.9.1 for what a command is; each shell's manual for its builtins.
 from __future__ import annotations
 
 from needed.closure import Reason
-from needed.languages.builtins import shell_of
+from needed.languages.builtins import BUILTINS, shell_of
 from needed.rules.finding import Execute, Link, Take, Tell
 from needed.rules.view import PATH
 
@@ -70,9 +70,10 @@ def _of_script(view: View, path: str, shell: str, applets: frozenset[str]) -> It
             reason = Reason("rule", at, NAME, f"line {command.line.number}: {command.line.text}")
             if command.name in applets:
                 yield from _by_busybox(command.name, reason)
-            elif where is None:
+            elif where is None and not any(command.name in names for names in BUILTINS.values()):
+                # A builtin of another shell stands behind a question of which shell it is.
                 absent.setdefault(command.name, command.line)
-            else:
+            elif where is not None:
                 yield Execute(where, reason)
         yield from _files(view, at, commands)
         yield from _unknown(view, at, commands)
