@@ -145,6 +145,20 @@ def test_a_node_script_gets_files_beside_it_and_packages_with_what_they_depend_o
     assert opened(found) == {"/srv/node_modules/left/build/fast.node"}
 
 
+def test_a_tool_that_computes_what_it_asks_for_gets_its_own_package_whole() -> None:
+    tool = "/usr/lib/node_modules/@s/tool"
+    files = {
+        f"{tool}/bin/tool.js": b"#!/usr/bin/env node\nconst entry = '../lib/entry.js'\nrequire(entry)(process)",
+        f"{tool}/package.json": b'{"dependencies": {"deep": "1"}}',
+        f"{tool}/lib/entry.js": b"",
+        f"{tool}/node_modules/deep/index.js": b"",
+        "/usr/bin/tool": "-> ../lib/node_modules/@s/tool/bin/tool.js",
+    }
+    found = gathered({**NODE, **files}, "/usr/bin/tool")
+    assert {path for path in files if path.startswith(tool)} <= placed(found) | {f"{tool}/bin/tool.js"}
+    assert told(found) == []
+
+
 def test_what_node_asks_for_in_vain_is_told() -> None:
     messages = told(gathered(NODE, "/srv/server.js"))
     assert messages[0] == "/srv/server.js:2: the root has no ./gone"
