@@ -147,7 +147,7 @@ def test_a_node_script_gets_files_beside_it_and_packages_with_what_they_depend_o
 
 def test_a_tool_that_computes_what_it_asks_for_gets_its_own_package_whole() -> None:
     tool = "/usr/lib/node_modules/@s/tool"
-    files = {
+    files: dict[str, bytes | str] = {
         f"{tool}/bin/tool.js": b"#!/usr/bin/env node\nconst entry = '../lib/entry.js'\nrequire(entry)(process)",
         f"{tool}/package.json": b'{"dependencies": {"deep": "1"}}',
         f"{tool}/lib/entry.js": b"",

@@ -97,3 +97,12 @@ def test_what_copies_images_has_its_policy_and_registries() -> None:
     assert told(found, "containers") == []
     del files["/etc/containers/policy.json"]
     assert len(told(ask(files, "/bin/skopeo"), "containers")) == 1
+
+
+@pytest.mark.parametrize(("asking", "rule"), [("", "on-request"), ("sqlite3_load_extension", "")])
+def test_sqlite_is_settled_unless_somebody_asks_for_extensions(asking: str, rule: str) -> None:
+    files = {
+        "/bin/app": program(*filter(None, [asking]), needed=("libsqlite3.so.0", "libc.so.6")),
+        "/lib64/libsqlite3.so.0": library("libsqlite3.so.0", "dlopen"),
+    }
+    assert ask(files).settled.get("/lib64/libsqlite3.so.0", "") == rule

@@ -76,6 +76,9 @@ LOCALES_OF_X = ("XOpenIM", "XCreateFontSet", "XSetLocaleModifiers", "XmbTextList
                 "Xutf8TextListToTextProperty", "xkb_compose_table_new_from_locale")  # fmt: skip
 UNWINDERS = ("pthread_cancel", "pthread_exit", "thrd_exit", "backtrace")
 
+# What opens a library only where somebody calls the function that does (see the rule).
+ON_REQUEST = ("libsqlite3.so", "libxml2.so", "libicuuc.so", "libuv.so", "libgmodule-2.0.so", "libltdl.so",
+              "libapr-1.so")  # fmt: skip
 OPENERS = ("dlopen", "dlmopen")
 SHELLS = ("sh", "dash", "bash", "ash", "busybox*", "ksh*", "mksh", "lksh", "zsh*")
 PERL = ("perl", "perl5*")
@@ -120,6 +123,7 @@ TABLE = (
     Rule("postgres", programs=("postgres", "initdb", "pg_ctl"), covers=("postgres",)),
     Rule("ssh", programs=("sshd", "ssh", "scp", "sftp"), covers=("ssh",)),
     Rule("redis", programs=REDIS, covers=REDIS),
+    Rule("on-request", libraries=ON_REQUEST, last=True),
     Rule("helpers", programs=HELPED),
     Rule("zsh", programs=("zsh", "zsh5"), covers=("zsh",)),
     Rule("graphviz", libraries=("libgvc.so.",), covers=("libgvc.so.", "libltdl.so")),
