@@ -17,20 +17,20 @@ MAKEFILE = "all:\n\t@echo one; echo $$((1 + 1))\n"
 def test_tar_compresses(docker: Docker, needed: Needed) -> None:
     words = ("-cvzf", "/dev/null", "--force-local", "/usr/bin/tar")
     assert "usr/bin/tar" in build(docker, needed, "tar", "tar").work(*words).said
-    without = build(docker, needed, "tar-without", "tar", "--no-rule", "helpers")
+    without = build(docker, needed, "tar-without", "tar", "--no-rule", "companions")
     assert "gzip: Cannot exec" in without.work(*words, ok=False).stderr
 
 
 def test_gpg_makes_a_key(docker: Docker, needed: Needed) -> None:
     assert "revocation certificate stored" in build(docker, needed, "gpg", "gpg").work(*KEY, options=IN_TMP).stderr
-    without = build(docker, needed, "gpg-without", "gpg", "--no-rule", "helpers")
+    without = build(docker, needed, "gpg-without", "gpg", "--no-rule", "companions")
     assert "gpg-agent': probably not installed" in without.work(*KEY, options=IN_TMP, ok=False).stderr
 
 
 def test_make_has_a_shell_for_its_recipes(docker: Docker, needed: Needed) -> None:
     words = ("-f", "-")
     assert build(docker, needed, "make", "make").work(*words, stdin=MAKEFILE, options=IN_TMP).stdout == "one\n2\n"
-    without = build(docker, needed, "make-without", "make", "--no-rule", "helpers")
+    without = build(docker, needed, "make-without", "make", "--no-rule", "companions")
     assert "/bin/sh: No such file" in without.work(*words, stdin=MAKEFILE, options=IN_TMP, ok=False).stderr
 
 

@@ -21,13 +21,13 @@ def test_what_everyday_work_is_left_to_comes_along(tool: str, helpers: set[str])
 
 
 def test_what_some_work_is_left_to_is_told_if_the_root_has_it() -> None:
-    assert told(ask(TOOLS, "/usr/bin/tar"), "helpers") == ["/usr/bin/tar starts xz for some of its work: left out"]
-    assert told(ask(TOOLS, "/usr/bin/rsync"), "helpers") == ["/usr/bin/rsync starts ssh for some of its work: left out"]
-    assert told(ask(TOOLS, "/usr/bin/gpg"), "helpers") == []
+    assert told(ask(TOOLS, "/usr/bin/tar"), "companions") == ["/usr/bin/tar starts xz for some of its work: left out"]
+    assert told(ask(TOOLS, "/usr/bin/rsync"), "companions") == ["/usr/bin/rsync starts ssh for some of its work: left out"]
+    assert told(ask(TOOLS, "/usr/bin/gpg"), "companions") == []
 
 
 def test_of_a_compiler_the_parts_are_told() -> None:
-    (sentence,) = told(ask(TOOLS, "/usr/bin/gcc"), "helpers")
+    (sentence,) = told(ask(TOOLS, "/usr/bin/gcc"), "companions")
     assert sentence == "/usr/bin/gcc starts cc1, as, ld and reads headers, which no rule takes"
 
 

@@ -124,7 +124,7 @@ TABLE = (
     Rule("ssh", programs=("sshd", "ssh", "scp", "sftp"), covers=("ssh",)),
     Rule("redis", programs=REDIS, covers=REDIS),
     Rule("on-request", libraries=ON_REQUEST, last=True),
-    Rule("helpers", programs=HELPED),
+    Rule("companions", programs=HELPED),
     Rule("zsh", programs=("zsh", "zsh5"), covers=("zsh",)),
     Rule("graphviz", libraries=("libgvc.so.",), covers=("libgvc.so.", "libltdl.so")),
     Rule("containers", programs=("skopeo", "podman", "buildah")),

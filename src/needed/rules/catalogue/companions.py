@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from needed.rules.finding import Evidence, Finding
     from needed.rules.view import View
 
-NAME = "helpers"
+NAME = "companions"
 SHELL = (("/bin/sh",), ())
 # By program: what comes along, and what is told.
 STARTED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
