@@ -11,7 +11,9 @@
     ├── EngineError       6   a container engine does not answer, or refused the image
     ├── ReadError         7   a file of the root cannot be read: permission, changed while being read, a limit
     ├── ImageError        8   an image or archive is damaged, hostile, or not one; or which is meant is not clear
-    └── ProofError        9   what would ship resolves otherwise than the root that it was taken from
+    ├── ProofError        9   what would ship resolves otherwise than the root that it was taken from
+    ├── SandboxError     10   nothing here can run the image: it is not verified, which is not the same as failed
+    └── VerifyError      11   the image was run, and does not do what was asked of it
 
 Besides these the command ends with 0 (done), 1 (the answer is "no": `ldd` of something that is not dynamic, `check` of
 what does not start, a `scan` that finds something broken, `why` of what nothing asks for), 70 (a defect of ours), 130,
@@ -115,6 +117,20 @@ class ImageError(NeededError):
 
     exit_code = 8
     kind = "image"
+
+
+class SandboxError(NeededError):
+    """Nothing here can run the image, so that nothing is known of it."""
+
+    exit_code = 10
+    kind = "not verified"
+
+
+class VerifyError(NeededError):
+    """The image was run, and does not do what was asked of it."""
+
+    exit_code = 11
+    kind = "verify"
 
 
 class ProofError(NeededError):

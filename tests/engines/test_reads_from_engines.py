@@ -86,7 +86,7 @@ def export(docker: Docker, image: str, folder: Path) -> Listing:
 @pytest.fixture
 def layered(docker: Docker, needed: Needed) -> str:
     """An image of four layers in Docker."""
-    needed("build", *PROGRAMS, "-t", "layered:0", "-o", "docker-daemon:layered:0", "-q")
+    needed("build", *PROGRAMS, "--no-rule", "all", "-t", "layered:0", "-o", "docker-daemon:layered:0", "-q")
     for number, script in enumerate(LAYERS):
         options = ("--name", f"step{number}", "--user", "0", "--network", "none")
         docker("run", *options, f"layered:{number}", "/usr/bin/bash", "-ec", script)

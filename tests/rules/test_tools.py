@@ -21,8 +21,9 @@ def test_what_everyday_work_is_left_to_comes_along(tool: str, helpers: set[str])
 
 
 def test_what_some_work_is_left_to_is_told_if_the_root_has_it() -> None:
-    assert told(ask(TOOLS, "/usr/bin/tar"), "companions") == ["/usr/bin/tar starts xz for some of its work: left out"]
-    assert told(ask(TOOLS, "/usr/bin/rsync"), "companions") == ["/usr/bin/rsync starts ssh for some of its work: left out"]
+    for tool, helper in (("tar", "xz"), ("rsync", "ssh")):
+        sentence = f"/usr/bin/{tool} starts {helper} for some of its work: left out"
+        assert told(ask(TOOLS, f"/usr/bin/{tool}"), "companions") == [sentence]
     assert told(ask(TOOLS, "/usr/bin/gpg"), "companions") == []
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_SOURCE = 2 << 20  # bytes of one source
+MAX_FAILED = 500  # slashes of one source that could begin a regular expression and do not
 # Words after which a slash begins a regular expression and no division.
 _BEFORE_REGEX = frozenset(
     ("return", "typeof", "instanceof", "in", "of", "new", "delete", "void", "throw", "case", "do", "else", "yield",
@@ -23,13 +24,13 @@ _BEFORE_REGEX = frozenset(
 )  # fmt: skip
 _TOKEN = re.compile(
     r"(?P<space>[\s\ufeff]+|//[^\n\u2028\u2029]*|/\*.*?(?:\*/|\Z)|\A\#![^\n]*)"
-    r"|(?P<string>\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*')"
+    r"|(?P<string>\"(?:[^\"\\\n]|\\.)*(?:\"|(?=\n)|\\?\Z)|'(?:[^'\\\n]|\\.)*(?:'|(?=\n)|\\?\Z))"
     r"|(?P<word>[A-Za-z_$\u0080-\U0010ffff][\w$]*|\#[A-Za-z_$][\w$]*)"
     r"|(?P<number>\.?\d[\w.]*)"
     r"|(?P<other>\?\.|\.\.\.|\+\+|--|.)",
     re.DOTALL,
 )
-_REGEX = re.compile(r"/(?:[^/\\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+/[A-Za-z]*")
+_REGEX = re.compile(r"/(?:[^/\\\[\n]|\\.|\[(?:[^\]\\\n]|\\.){0,2000}\]){1,2000}/[A-Za-z]*")
 _TEMPLATE = re.compile(r"(?:[^`\\$]|\\.|\$(?!\{))*", re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]{1,5})\}|(.))", re.DOTALL)
 
@@ -113,7 +114,7 @@ def _beside(tokens: list[_Token], at: int) -> Iterator[Asked]:
 
 def _tokens(source: str) -> Iterator[_Token]:
     """The tokens that count; a template literal without an expression is a string."""
-    at, line, depth = 0, 1, 0
+    at, line, depth, failed = 0, 1, 0, 0
     templates: list[int] = []  # the depths of braces at which a template goes on
     previous = _Token("other", ";", 1)
     while at < len(source):
@@ -135,7 +136,9 @@ def _tokens(source: str) -> Iterator[_Token]:
             yield previous
             continue
         comment = source.startswith(("//", "/*"), at)
-        found = _REGEX.match(source, at) if character == "/" and not comment and _may_be_regex(previous) else None
+        slash = character == "/" and not comment and failed < MAX_FAILED and _may_be_regex(previous)
+        found = _REGEX.match(source, at) if slash else None
+        failed += slash and found is None
         if found is not None:
             previous = _Token("regex", "", line)
             at = found.end()

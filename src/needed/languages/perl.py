@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_SOURCE = 1 << 20  # bytes of one source
-MAX_STATEMENT = 4000  # characters of one statement that are looked at
+MAX_STATEMENT = 2000  # characters of one statement that are looked at
+MAX_LISTS = 300  # statements of one source whose lists of words are looked at
 # Where `$FindBin::Bin` stands in a folder or file that is asked for: the folder of the script.
 BIN = "\0BIN"
 
@@ -85,12 +86,15 @@ def _wanted(source: str) -> Iterator[Wanted]:
     if lines and lines[0].startswith("#!"):
         yield from _switches(lines[0])
     code = "\n".join(_code(lines))
-    line, counted = 1, 0
+    line, counted, lists = 1, 0, 0
     for match in _ANY.finditer(code):  # once through the text, for the base library has 40,000 lines
         line += code.count("\n", counted, match.start())
         counted = match.start()
         if match["word"]:
-            yield from _statement(match["word"], code[match.end() : match.end() + MAX_STATEMENT], line)
+            rest = code[match.end() : match.end() + MAX_STATEMENT]
+            lists += rest.lstrip().startswith(_WITH_NAMES)
+            if lists <= MAX_LISTS:
+                yield from _statement(match["word"], rest, line)
         elif name := match["load"]:
             yield Wanted("require", name, line)
         elif name := match["mention"]:
@@ -153,12 +157,12 @@ def _statement(word: str, rest: str, number: int) -> Iterator[Wanted]:
         return
     name = module[1].replace("'", "::")
     yield Wanted("use" if word == "use" else "require", name, number)
-    if name in _WITH_NAMES or name == "lib":
+    if name in _WITH_NAMES:
         yield from _of_pragma(name, rest[module.end() :].partition(";")[0], number)
 
 
 # Pragmas and modules whose words are names of modules.
-_WITH_NAMES = ("parent", "base", "fields", "aliased", "autouse", "if", "ok", "superclass", "mixin")
+_WITH_NAMES = ("lib", "parent", "base", "fields", "aliased", "autouse", "if", "ok", "superclass", "mixin")
 
 
 def _of_pragma(name: str, words: str, number: int) -> Iterator[Wanted]:

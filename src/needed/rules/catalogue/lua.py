@@ -3,7 +3,7 @@
 Recognises: lua, lua5.x and luajit, and scripts of them.
 Adds: modules in Lua, and in C with their closures, from the places of package.path and package.cpath that stand in the
     interpreter or in its library, and beside the script.
-Costs: what is installed; lua-cjson 59,000 bytes.
+Costs: what is installed; lua-cjson 42,527 bytes.
 Choices: `--rule lua=imports` takes no module for `lua` itself.
 Source: Lua's manual, 6.3 "Modules" and luaconf.h.
 """
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from needed.rules.view import View
 
 NAME = "lua"
+MAX_CHARACTERS = 32 << 20  # of all sources together
 MAX_MODULES = 2_000
 
 
@@ -64,10 +65,12 @@ def _installed(view: View, interpreter: str, reason: Reason) -> Iterator[Finding
 def _required(view: View, script: str, interpreter: str, reason: Reason) -> Iterator[Finding]:
     folder = script.rpartition("/")[0]
     places = f"{folder}/?.lua;{folder}/?/init.lua;{folder}/?.so;{templates(view, interpreter)}"
-    pending, seen = [script], {script}
-    while pending and len(seen) < MAX_MODULES:
+    pending, seen, left = [script], {script}, MAX_CHARACTERS
+    while pending and len(seen) < MAX_MODULES and left > 0:
         path = pending.pop()
-        for required in find_lua_requires(view.text(path)):
+        source = view.text(path)
+        left -= len(source)
+        for required in find_lua_requires(source):
             found = next((one for one in lua_places(required.name, places) if view.is_file(one)), None)
             # "a.b" may be a part of the library of "a" in C
             whole = required.name.partition(".")[0]

@@ -6,7 +6,7 @@ Adds: for a script the modules that it and they use or require, with the shared 
     one requires "Image/ExifTool/$module.pm", all of that folder. For perl by itself, which may be told anything by
     `-e`, the modules that every Perl has in its smallest package and JSON::PP, Data::Dumper, Encode, Time::Local,
     MIME::Base64, Digest::SHA and their like. Never documentation, headers and what only builds modules.
-Costs: 3.0 MB for perl by itself, a script with strict, warnings and JSON::PP 0.5 MB, every module of a Debian 30 MB.
+Costs: 3,014,103 bytes for perl by itself, 0.5 MB for shasum, every module of the packages perl and dpkg-dev 38 MB.
 Choices: `--rule perl=all` takes every module of @INC, `perl=base` the base library and the modules of every day also
     beside a script, `perl=imports` no more than scripts import. Names of modules may follow, or stand alone:
     `--rule perl=DBI,DBD::SQLite`.
@@ -30,6 +30,7 @@ NAME = "perl"
 MODES = ("all", "base", "imports")
 MAX_MODULES = 5_000
 SHOWN = 5  # modules in one sentence
+MAX_SOURCES = 32 << 20  # characters of all sources together
 MAX_FOLDERS = 60  # of @INC
 # What perl opens behind a source's back: for methods of handles, %!, %+, `open` of a string, `<*.c>`, `\N{}`.
 IMPLICIT = ("strict", "warnings", "Carp", "Carp::Heavy", "Exporter", "Exporter::Heavy", "XSLoader", "DynaLoader",
@@ -119,7 +120,7 @@ class _Library:
         self.absent: dict[str, str] = {}
         self.seen: set[str] = set()
         self.pending: list[str] = []
-        self.seldom = True
+        self.seldom, self.left = True, MAX_SOURCES
 
     def has(self, name: str) -> bool:
         return self.first(module_file(name)) is not None
@@ -160,7 +161,9 @@ class _Library:
         if relative.endswith((".so", ".ix")):
             return
         own = relative.removesuffix(".pm").replace("/", "::")
-        for wanted in find_modules(self.view.text(path)):
+        source = self.view.text(path) if self.left > 0 else ""
+        self.left -= len(source)
+        for wanted in find_modules(source):
             if wanted.kind == "folder":
                 self.add_folder(wanted.name, path)
             elif wanted.kind == "file":

@@ -3,7 +3,7 @@
 Recognises: libtcl, which tclsh and every program with Tcl inside is linked with.
 Adds: the folder of init.tcl that stands in the library, without tests and C, and without the tables of encodings of
     more than one byte.
-Costs: 0.6 MB; all encodings 1.4 MB more.
+Costs: 657,882 bytes; all encodings 1.4 MB more.
 Choices: `--rule tcl=all` takes every encoding, and the packages beside Tcl's own folder.
 Source: Tcl's library(n), tclvars(n) on tcl_library, encoding(n).
 """

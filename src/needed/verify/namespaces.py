@@ -1,0 +1,242 @@
+"""The sandbox that needs no program: name spaces of users, mounts, processes, network, IPC and host name (unshare(2)).
+
+The image's one user is ours outside, whoever we are, so the same is seen as root and as anybody. All of the tree is
+read-only but for what that user may write to; `/dev` has six devices, `/proc` shows the sandbox's own processes; there
+is no capability, no new privilege and no terminal of ours. Two processes stand between us and the program: a keeper,
+which lives in the sandbox's network and hands out connections into it, and the program itself as process 1. When either
+of us ends, the kernel ends all of them.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import resource
+import select
+import signal
+import socket
+import struct
+
+from needed.verify import kernel
+from needed.verify.command import DEFAULT_PATH
+from needed.verify.kernel import bind, mount
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from needed.verify.bundle import Bundle
+    from needed.verify.command import Command, Limits
+
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2",
+         "ptmx": "pts/ptmx"}  # fmt: skip
+NOT_FOUND, NOT_EXECUTABLE, BROKEN = 127, 126, 125  # as of a shell, and of docker run for what is its own
+_PORT = struct.Struct("!H")
+
+
+class Started:
+    """A keeper with its program. `control` reaches it, `failure` tells why nothing was started."""
+
+    def __init__(self, keeper: int, control: socket.socket, failure: int) -> None:
+        self.keeper, self._control, self._failure = keeper, control, failure
+
+    def connect(self, port: int) -> socket.socket | None:
+        """A connection to 127.0.0.1:`port` inside; None if nobody listens there."""
+        try:
+            self._control.sendall(_PORT.pack(port))
+            _, descriptors, _, _ = socket.recv_fds(self._control, 1, 1)
+        except OSError:
+            return None
+        return socket.socket(fileno=descriptors[0]) if descriptors else None
+
+    def problem(self) -> str:
+        """Why the sandbox could not be made, "" if it could. Waits until the program has begun."""
+        said = b""
+        while piece := os.read(self._failure, 4096):
+            said += piece
+        os.close(self._failure)
+        return said.decode("utf-8", "replace")
+
+    def kill(self) -> None:
+        """End every process of the sandbox at once."""
+        try:
+            os.kill(self.keeper, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+    def close(self) -> None:
+        self._control.close()
+
+
+def start(bundle: Bundle, command: Command, limits: Limits, streams: tuple[int, int, int]) -> Started:
+    """Start `command` in `bundle` with these standard streams."""
+    ours, theirs = socket.socketpair()
+    reading, writing = os.pipe()
+    keeper = os.fork()
+    if keeper == 0:
+        try:
+            ours.close()
+            os.close(reading)
+            _keep(bundle, command, limits, (streams, theirs, writing))
+        finally:
+            os._exit(BROKEN)
+    theirs.close()
+    os.close(writing)
+    return Started(keeper, ours, reading)
+
+
+def _keep(
+    bundle: Bundle, command: Command, limits: Limits, ends: tuple[tuple[int, int, int], socket.socket, int]
+) -> None:
+    """The keeper: makes the sandbox, starts the program, and ends as it ends."""
+    streams, control, failure = ends
+    try:
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.setsid()
+        _enter(command)
+        _mount_tree(bundle, command)
+        program = os.fork()
+        if program == 0:
+            control.close()
+            _become(bundle, command, limits, (streams, failure))
+    except OSError as error:
+        os.write(failure, (error.strerror or str(error)).encode())
+        os._exit(BROKEN)
+    os.close(failure)
+    for stream in {*streams}:
+        os.close(stream)
+    os._exit(_serve(control, program))
+
+
+def _enter(command: Command) -> None:
+    user, group = os.geteuid(), os.getegid()
+    flags = kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
+    kernel.unshare(flags | (kernel.CLONE_NEWNET if command.network == "none" else 0))
+    for name, text in (
+        ("setgroups", "deny"),
+        ("uid_map", f"{command.user[0]} {user} 1"),
+        ("gid_map", f"{command.user[1]} {group} 1"),
+    ):
+        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+            file.write(text)
+    kernel.set_host_name("needed")
+    if command.network == "none":
+        kernel.raise_loopback()
+
+
+def _mount_tree(bundle: Bundle, command: Command) -> None:
+    mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
+    top, everything = bundle.path, "/" in bundle.writable
+    mount(top, top, flags=kernel.MS_BIND)
+    for path in () if everything else bundle.writable:
+        bind(top + path, top + path)
+    for one in command.mounts:
+        bind(one.source, top + one.destination, read_only=one.read_only, recursive=True)
+    bind_flags = kernel.MS_NOSUID | kernel.MS_NODEV
+    _mount_devices(f"{top}/dev", bind_flags)
+    if not everything:
+        kept = kernel.MS_BIND | kernel.MS_REMOUNT | kernel.MS_RDONLY | bind_flags
+        mount("none", top, flags=kept | kernel.flags_of(top))
+
+
+def _mount_devices(folder: str, flags: int) -> None:
+    mount("tmpfs", folder, "tmpfs", flags, "mode=0755,size=1m")
+    for name in DEVICES:
+        with open(f"{folder}/{name}", "wb"):
+            pass
+        mount(f"/dev/{name}", f"{folder}/{name}", flags=kernel.MS_BIND)
+    for name, target in LINKS.items():
+        os.symlink(target, f"{folder}/{name}")
+    os.mkdir(f"{folder}/pts")
+    os.mkdir(f"{folder}/shm")
+    own = "newinstance,ptmxmode=0666,mode=0620"
+    mount("devpts", f"{folder}/pts", "devpts", kernel.MS_NOSUID | kernel.MS_NOEXEC, own)
+    mount("tmpfs", f"{folder}/shm", "tmpfs", flags | kernel.MS_NOEXEC, "mode=1777,size=64m")
+
+
+def _become(bundle: Bundle, command: Command, limits: Limits, ends: tuple[tuple[int, int, int], int]) -> None:
+    """Process 1 of the sandbox: the last of ours, then the program. What fails is said before it ends."""
+    streams, failure = ends
+    status = BROKEN
+    try:
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+        mount("proc", f"{bundle.path}/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
+        kernel.pivot_root(bundle.path)
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+        os.setsid()
+        if command.terminal:
+            _take_terminal()
+        _limit(limits)
+        kernel.drop_capabilities()
+        for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        os.umask(0o022)
+        try:
+            os.chdir(command.directory)
+            os.closerange(3, failure)
+            os.closerange(failure + 1, 1024)
+            _execute(command)
+        except OSError as error:
+            what = command.directory if error.filename == command.directory else command.argv[0]
+            status = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
+            os.write(2, f"{what}: {error.strerror}\n".encode("utf-8", "surrogateescape"))
+    except Exception as error:  # whatever it is, nobody above would see it
+        os.write(failure, str(error).encode("utf-8", "replace"))
+    finally:
+        os._exit(status)
+
+
+def _execute(command: Command) -> None:
+    """execvpe(3), without the modules that Python's imports for it: their files are out of sight by now."""
+    name, env = command.argv[0], dict(command.env)
+    folders = [""] if "/" in name else [f"{folder or '.'}/" for folder in env.get("PATH", DEFAULT_PATH).split(":")]
+    denied: OSError | None = None
+    for folder in folders:
+        try:
+            os.execve(folder + name, command.argv, env)  # noqa: S606  (what this room is for)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except PermissionError as error:
+            denied = error
+    raise denied or FileNotFoundError(errno.ENOENT, "not found in the image, or its interpreter is not")
+
+
+def _take_terminal() -> None:
+    """The terminal on standard input is the one that the program's session is controlled by (tty_ioctl(4))."""
+    fcntl.ioctl(0, 0x540E, 0)  # TIOCSCTTY
+
+
+def _limit(limits: Limits) -> None:
+    resource.setrlimit(resource.RLIMIT_NPROC, (limits.processes, limits.processes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _serve(control: socket.socket, program: int) -> int:
+    """Hand out connections until the program ends; its exit status, as a shell has it."""
+    ended = os.pidfd_open(program)
+    waiting: list[socket.socket | int] = [control, ended]
+    while True:
+        ready, _, _ = select.select(waiting, [], [])
+        if ended in ready:
+            _, status = os.waitpid(program, 0)
+            code = os.waitstatus_to_exitcode(status)
+            return code if code >= 0 else 128 - code
+        asked = control.recv(_PORT.size)
+        if len(asked) < _PORT.size:
+            waiting.remove(control)
+            continue
+        _answer(control, _PORT.unpack(asked)[0])
+
+
+def _answer(control: socket.socket, port: int) -> None:
+    connection = socket.socket()
+    try:
+        connection.settimeout(5)
+        connection.connect(("127.0.0.1", port))
+        connection.settimeout(None)
+        socket.send_fds(control, [b"+"], [connection.fileno()])
+    except OSError:
+        control.sendall(b"-")
+    finally:
+        connection.close()
