@@ -274,7 +274,23 @@ def test_version_and_help_are_there() -> None:
     assert "needed" in run("completion", "bash").stdout
 
 
-@pytest.mark.parametrize("verb", ["build", "ldd", "check", "why", "scan", "inspect", "completion"])
+def test_bash_completes_the_names_of_rules(tmp_path: Path) -> None:
+    script = tmp_path / "completion"
+    script.write_text(run("completion", "bash").stdout)
+    words = "COMP_WORDS=(needed build bash --no-rule name-s); COMP_CWORD=4"
+    ask = f'. {script}; {words}; _shtab_needed; echo "${{COMPREPLY[@]}}"'
+    assert subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=False).stdout == "name-service\n"
+
+
+@pytest.mark.parametrize("rule", ["certificates", "shell-commands", "python"])
+def test_what_is_said_of_a_rule_fits_into_80_columns(rule: str) -> None:
+    shown = run("rules", rule, COLUMNS="80").stdout.splitlines()
+    assert shown[0].startswith(f"{rule}: ")
+    assert any(line.startswith("Costs: ") for line in shown)
+    assert [line for line in shown if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("verb", ["build", "ldd", "check", "why", "scan", "inspect", "rules", "completion"])
 def test_help_fits_into_80_columns(verb: str) -> None:
     shown = run(verb, "--help", COLUMNS="80").stdout
     assert [line for line in shown.splitlines() if len(line) > 80] == []

@@ -182,7 +182,10 @@ def test_long_lines_are_broken_between_words_on_a_terminal(root: Path) -> None: 
     leader, follower = pty.openpty()
     surroundings = {**os.environ, "COLUMNS": "40", "NO_COLOR": "1"}
     subprocess.run([NEEDED, "scan", "--root", root], stdout=follower, check=False, env=surroundings)
+    os.write(follower, b"end")
+    shown = ""
+    while not shown.endswith("end"):  # a terminal hands over what has arrived, which may be a line
+        shown += os.read(leader, 4096).decode()
     os.close(follower)
-    shown = os.read(leader, 4096).decode()
     os.close(leader)
     assert "broken: libno.so.1 is nowhere: needed by\r\n  /usr/bin/broken\r\n" in shown

@@ -124,6 +124,22 @@ def test_a_third_party_package_is_taken_whole_without_its_tests() -> None:
     assert f"{LIB}/ssl.py" in {file.path for file in found.files}
 
 
+def test_a_script_of_setuptools_brings_the_distribution_whose_entry_point_it_starts() -> None:
+    tree: dict[str, bytes | str] = {
+        f"{SITE}/shop/__init__.py": b"", f"{SITE}/shop/till.py": b"",
+        f"{SITE}/My_Shop-1.egg-info/top_level.txt": b"shop\n",
+        f"{SITE}/My_Shop-1.egg-info/PKG-INFO": b"Name: My-Shop\n",
+        f"{SITE}/My_Shop-1.egg-info/entry_points.txt": b"[console_scripts]\nshop = shop.till:main\n",
+    }  # fmt: skip
+    text = "import sys\nsys.exit(load_entry_point('{}==1', 'console_scripts', 'shop')())"
+    found = modules_of(text.format("my-shop"), tree)
+    inside = {file.path.removeprefix(SITE + "/") for file in found.files if file.path.startswith(SITE)}
+    assert inside == {path.removeprefix(SITE + "/") for path in tree}
+    assert [item for item in found.dynamic if item.path == "/app/main.py"] == []
+    (told,) = (item.text for item in modules_of(text.format("gone"), tree).dynamic if item.path == "/app/main.py")
+    assert told == "starts the distribution gone: not installed"
+
+
 def test_codecs_are_found_by_their_names_and_aliases() -> None:
     assert f"{LIB}/encodings/shift_jis.py" in paths_of("open('f', encoding='SJIS')")
     assert f"{LIB}/encodings/shift_jis.py" in paths_of("b''.decode('shift-jis')")

@@ -23,7 +23,7 @@ module KOI8-R// INTERNAL KOI8-R 1
 FILES: Files = {
     "/bin/app": program("iconv_open"),
     "/bin/iconv": program("iconv_open"),
-    "/bin/bash": program("iconv_open"),
+    "/bin/tar": program("iconv_open", "nl_langinfo"),
     f"{GCONV}/gconv-modules": MODULES,
     f"{GCONV}/gconv-modules.d/extra.conf": EXTRA,
     f"{GCONV}/EUC-CN.so": library("EUC-CN.so", needed=("libGB.so",)),
@@ -41,11 +41,14 @@ def modules(*names: str) -> set[str]:
 def test_any_program_gets_what_libc_has_built_in_and_is_told_so() -> None:
     found = ask(FILES)
     assert (taken(found, "iconv"), opened(found, "iconv")) == ({}, set())
-    assert told(found, "iconv") == ["iconv gives /bin/app the character sets UTF-8, ASCII and UCS alone"]
+    assert told(found, "iconv") == ["/bin/app converts UTF-8, ASCII and UCS, and no other character set"]
 
 
-def test_of_a_shell_or_a_library_nothing_is_told() -> None:
-    assert told(ask(FILES, "/bin/bash"), "iconv") == []
+def test_of_what_converts_the_locales_character_set_nothing_is_told() -> None:
+    assert told(ask(FILES, "/bin/tar"), "iconv") == []
+
+
+def test_of_a_library_nothing_is_told() -> None:
     files = {"/bin/app": program(needed=("libidn.so.1",)), "/lib64/libidn.so.1": library("libidn.so.1", "iconv_open")}
     assert told(ask({**FILES, **files}), "iconv") == []
 

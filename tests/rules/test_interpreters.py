@@ -71,9 +71,22 @@ def test_a_module_that_a_script_uses_and_the_root_has_not_is_told() -> None:
     source = b"#!/usr/bin/perl\nuse Not::There;\neval { require Not::Here };\nrequire $name;\n"
     found = gathered({**PERL, "/srv/app": source}, "/srv/app")
     assert told(found) == [
-        "/srv/app:2: the root has no module Not::There",
         "/srv/app:4: require $name: only a run knows the module",
+        "/srv/app uses modules that the root does not have: Not::There (line 2)",
     ]
+
+
+def test_of_a_folder_that_a_module_is_computed_in_all_modules_come_along() -> None:
+    files = {
+        "/usr/share/perl5/My/App.pm": b'package My::App;\nrequire "My/Format/$x.pm";',
+        "/usr/share/perl5/My/Format/A.pm": b"require My::Doc;",
+        "/usr/lib/perl5/My/Format/B.pm": b"1;",
+        "/usr/share/perl5/My/Format/Deeper/C.pm": b"1;",
+        "/srv/app": b"#!/usr/bin/perl\nuse My::App;\n",
+    }
+    found = placed(gathered({**PERL, **files}, "/srv/app"))
+    assert {"/usr/share/perl5/My/Format/A.pm", "/usr/lib/perl5/My/Format/B.pm", "/usr/share/perl5/My/Doc.pm"} <= found
+    assert "/usr/share/perl5/My/Format/Deeper/C.pm" not in found
 
 
 def test_modules_stand_beside_a_script_that_says_so() -> None:
@@ -130,6 +143,20 @@ def test_a_node_script_gets_files_beside_it_and_packages_with_what_they_depend_o
         "/srv/node_modules/@s/right/index.js",
     }
     assert opened(found) == {"/srv/node_modules/left/build/fast.node"}
+
+
+def test_a_tool_that_computes_what_it_asks_for_gets_its_own_package_whole() -> None:
+    tool = "/usr/lib/node_modules/@s/tool"
+    files: dict[str, bytes | str] = {
+        f"{tool}/bin/tool.js": b"#!/usr/bin/env node\nconst entry = '../lib/entry.js'\nrequire(entry)(process)",
+        f"{tool}/package.json": b'{"dependencies": {"deep": "1"}}',
+        f"{tool}/lib/entry.js": b"",
+        f"{tool}/node_modules/deep/index.js": b"",
+        "/usr/bin/tool": "-> ../lib/node_modules/@s/tool/bin/tool.js",
+    }
+    found = gathered({**NODE, **files}, "/usr/bin/tool")
+    assert {path for path in files if path.startswith(tool)} <= placed(found) | {f"{tool}/bin/tool.js"}
+    assert told(found) == []
 
 
 def test_what_node_asks_for_in_vain_is_told() -> None:

@@ -43,6 +43,16 @@ def test_an_interpreter_has_its_whole_library_without_tests_and_compiled_files()
     assert not any("test" in path or "pycache" in path for path in found)
 
 
+def test_a_program_with_python_inside_has_its_library() -> None:
+    soname = "libpython3.11.so.1.0"
+    files = {**FILES, "/usr/bin/gdb": program(needed=(soname,)), f"/lib64/{soname}": library(soname, "dlopen")}
+    found = paths(planned("/usr/bin/gdb", files=files))
+    assert {f"{LIB}/os.py", f"{LIB}/colorsys.py", "/lib64/libj.so.1"} <= found
+    by_imports = paths(planned("/usr/bin/gdb", files=files, value="json"))
+    assert f"{LIB}/json/__init__.py" in by_imports
+    assert f"{LIB}/colorsys.py" not in by_imports
+
+
 def test_without_the_rule_there_is_none_of_it() -> None:
     assert paths(planned("/usr/bin/python3", off=True)) == set()
 

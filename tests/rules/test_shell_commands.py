@@ -57,12 +57,34 @@ def test_a_file_that_is_tested_comes_along_if_the_root_has_it() -> None:
 
 def test_what_only_a_run_knows_is_told_and_what_it_may_be_comes_along() -> None:
     found = planned(b'"$CMD" x\n${TOOL:-tool}\n')
-    assert told(found) == ['/app, line 2, starts "$CMD", which only a run knows']
+    assert told(found) == ['/app starts what only a run knows: "$CMD" (line 2)']
     assert "/usr/bin/tool" in found.rootfs.entries
+
+
+def test_of_one_script_all_that_only_a_run_knows_is_one_sentence() -> None:
+    found = planned(b'"$CMD" x\n$A/b\n"$CMD" y\n')
+    assert told(found) == ['/app starts what only a run knows: "$CMD" (lines 2, 4), $A/b (line 3)']
+
+
+def test_what_a_container_is_told_to_run_is_a_sentence_of_its_own() -> None:
+    found = planned(b'$A\nexec "$@"\n')
+    assert told(found) == [
+        '/app, line 3, starts "$@", which only a run knows',
+        "/app starts what only a run knows: $A (line 2)",
+    ]
+
+
+def test_lines_that_are_not_understood_are_one_sentence() -> None:
+    (sentence,) = told(planned(b"a=(\n" * 3 + b"if true; then\n"))
+    assert sentence.startswith("/app was not understood in line") and sentence.endswith("commands there may be amiss")
 
 
 def test_what_the_root_does_not_have_is_told_with_its_line() -> None:
     assert told(planned(b"nothing\n")) == ["/app calls what the root does not have: nothing (line 2)"]
+
+
+def test_a_builtin_of_another_shell_is_not_missed() -> None:
+    assert told(planned(b'if [ -n "$KSH_VERSION" ]; then print x; fi\n')) == []
 
 
 def test_busybox_serves_what_it_has_if_it_is_chosen() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from needed.cli.choices import own_rules
 from needed.cli.console import write
 from needed.errors import UsageError
@@ -38,7 +40,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser(
         "rules",
         help="list the rules, or tell all about some",
-        description="Lists the rules: what they recognise that ELF headers do not say, and what they add for it.",
+        description="Lists the rules: what ELF headers do not say, and what is added for it.",
         epilog=_EPILOG,
         allow_abbrev=False,
     )
@@ -50,7 +52,9 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from needed.report.rules import described_object, parse_about, render_rule_list
+    from shutil import get_terminal_size
+
+    from needed.report.rules import described_object, parse_about, render_about, render_rule_list
     from needed.rules.table import TABLE
 
     own = own_rules(arguments.rules)
@@ -65,9 +69,13 @@ def run(arguments: argparse.Namespace) -> int:
 
         write(json.dumps([described_object(rows[name], parse_about(texts[name])) for name in chosen], indent=2))
     elif arguments.names:
-        write("\n\n".join(f"{name}: {texts[name].strip()}" for name in chosen))
+        columns = get_terminal_size().columns
+        pages = ("\n".join(render_about(name, parse_about(texts[name]), columns)) for name in chosen)
+        write("\n\n".join(pages))
     else:
-        for line in render_rule_list({name: parse_about(text).summary for name, text in texts.items()}):
+        summaries = {name: parse_about(text).summary for name, text in texts.items()}
+        columns = get_terminal_size().columns if sys.stdout.isatty() else 0  # a line for each rule, to search in
+        for line in render_rule_list(summaries, columns):
             write(printable(line))
     return 0
 

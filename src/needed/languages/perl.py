@@ -35,6 +35,7 @@ _MODULE = re.compile(r"[ \t]+([A-Za-z_]\w*(?:(?:::|')\w+)*)(?=[\s;(){},'\"]|$)")
 _QUOTED = re.compile(r"[ \t(]*(?:\"([^\"\n]*)\"|'([^'\n]*)')")
 _VERSION = re.compile(r"[ \t]+v?\d[\d._]*")
 _COMPUTED = re.compile(r"[ \t(]*(?:\$|\"[^\"\n]*[$@])")
+_ONE_OF = re.compile(r"[ \t(]*\"([A-Za-z]\w*(?:/\w+)+)/\$\{?\w+\}?\.pm\"")  # "Image/ExifTool/$module.pm"
 _HEREDOC = re.compile(r"<<(~?)(?:\"([^\"\n]+)\"|'([^'\n]+)'|([A-Za-z_]\w*))")
 _WORDS = re.compile(r"qw[ \t\n]*(?:\(([^)]*)\)|\[([^\]]*)\]|\{([^}]*)\}|<([^>]*)>|/([^/]*)/|\|([^|]*)\|)"
                     r"|\"([^\"\n]*)\"|'([^'\n]*)'")  # fmt: skip
@@ -58,7 +59,8 @@ class Wanted:
 
     `kind` is "use", which must be there; "require", which may be tried; "mention", a quoted word that may be a module's
     name; "encoding", the module of one that is named; "file", a path that @INC is searched for; "folder", which @INC
-    gets; "computed", the beginning of a statement whose name only a run knows.
+    gets; "one of", a folder below @INC, of which a module with a computed name is asked for; "computed", the beginning
+    of a statement whose name only a run knows.
     """
 
     kind: str
@@ -148,6 +150,8 @@ def _statement(word: str, rest: str, number: int) -> Iterator[Wanted]:
     if module is None:
         if word == "require" and (quoted := _QUOTED.match(rest)) and not _COMPUTED.match(rest):
             yield from _file(quoted[1] or quoted[2] or "", number)
+        elif word == "require" and (inside := _ONE_OF.match(rest)):
+            yield Wanted("one of", inside[1], number)
         elif word == "require" and _COMPUTED.match(rest):
             yield Wanted("computed", f"require{rest}".partition(";")[0].partition("\n")[0].strip()[:80], number)
         return

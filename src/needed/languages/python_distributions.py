@@ -51,13 +51,22 @@ class Distributions:
         names = self._by_name or {}
         return tuple(top for name in wanted if name in names for top in self._modules[names[name]])
 
-    def _distribution_of(self, module: str) -> RootPath | None:
+    def modules_of(self, distribution: str) -> tuple[str, ...]:
+        """The top modules of a distribution, by its own name; none if it is not installed."""
+        self._read()
+        folder = (self._by_name or {}).get(_normal(distribution))
+        return self._modules[folder] if folder else ()
+
+    def _read(self) -> None:
         if self._by_name is None:
             self._by_name = {}
             for site in self._folders:
                 for name, kind in self._finder.kinds(site).items():
                     if kind == "directory" and name.endswith((".dist-info", ".egg-info")):
                         self._register(join(site, name), name)
+
+    def _distribution_of(self, module: str) -> RootPath | None:
+        self._read()
         return self._by_module.get(module) or self._by_module.get(module.partition(".")[0])
 
     def _register(self, folder: RootPath, name: str) -> None:

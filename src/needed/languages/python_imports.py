@@ -324,10 +324,19 @@ class _Closure:
             return
         for line, text in needs.dynamic:
             self._dynamic.setdefault(Dynamic(path, line, text))
+        for distribution, line in needs.distributions:
+            self._start_distribution(distribution, path, line)
         for text in needs.strings:
             self._add_named(text, path)
         if path.rpartition("/")[0] in self.before:
             self._add_beside(RootPath(path), needs)
+
+    def _start_distribution(self, name: str, path: str, line: int) -> None:
+        modules = self.distributions.modules_of(name)
+        for module in modules:
+            self.add_module(module, path, f"is of the distribution {name}, which line {line} starts")
+        if not modules:
+            self._dynamic.setdefault(Dynamic(path, line, f"starts the distribution {name}: not installed"))
 
     def _import(self, item: Import, package: str, path: str) -> None:
         module = item.module

@@ -4,7 +4,7 @@ Follows Modules/getpath.py (prefix and standard library) and Lib/site.py (site-p
 CPython 3.11 to 3.14, and Debian's change of site.py (dist-packages).
 
 What it deliberately does not do: run anything; look at the environment (PYTHONHOME, PYTHONPATH), at the user's own
-site-packages, or into a zip; take an interpreter that is embedded in another program. A code line of a `.pth` file is
+site-packages, or into a zip; know of a home that a program with Python inside sets. A code line of a `.pth` file is
 told (`unknown`), never run.
 """
 
@@ -70,6 +70,19 @@ def find_python(walker: Walker, interpreter: str) -> PythonLayout | None:
         if library is not None:
             return _complete(walker, RootPath(interpreter), base, (version, *library), environment)
     return None
+
+
+def find_embedded_python(walker: Walker, program: str, library: str) -> PythonLayout | None:
+    """The layout that Python has inside the process of `program`, which has libpython at `library` in it.
+
+    None if the library's name says no version, or no standard library belongs to it. Raises ReadError.
+    """
+    found = walker.find(program)
+    version = _version_of(library.rpartition("/")[2].removeprefix("libpython").partition(".so")[0].rstrip("td"))
+    if found is None or version is None:
+        return None
+    place = _search_up(walker, _parent(found.path), version)
+    return _complete(walker, RootPath(program), found, (version, *place), None) if place else None
 
 
 def is_python(path: str) -> bool:

@@ -42,13 +42,15 @@ class Import:
 @value
 class SourceNeeds:
     """`strings` are constants: dotted names, and anything else short; `codecs` names of encodings; `dynamic` (line,
-    sentence); `problem` is why it could not be parsed, "" if it could."""
+    sentence); `problem` is why it could not be parsed, "" if it could. `distributions` are those (name, line) whose
+    entry point a script of setuptools starts: `load_entry_point("shop==1.0", "console_scripts", "shop")`."""
 
     imports: tuple[Import, ...]
     strings: tuple[str, ...]
     codecs: tuple[str, ...]
     dynamic: tuple[tuple[int, str], ...]
     problem: str = ""
+    distributions: tuple[tuple[str, int], ...] = ()
 
 
 def read_source(
@@ -119,6 +121,7 @@ class _Reader:
         self._imports: list[Import] = []
         self._strings: dict[str, None] = {}
         self._dynamic: dict[tuple[int, str], None] = {}
+        self._distributions: dict[str, int] = {}
 
     def read(self, tree: ast.AST, codecs: tuple[str, ...]) -> SourceNeeds:
         stack: list[tuple[ast.AST, bool, tuple[str, ...]]] = [(tree, False, ())]
@@ -138,7 +141,10 @@ class _Reader:
             stack += self._inside(node, optional=optional, instead_of=instead_of)
         problem = "has more parts than are read" if stack else ""
         self._imports.reverse()
-        return SourceNeeds(tuple(self._imports), tuple(self._strings), codecs, tuple(self._dynamic), problem)
+        return SourceNeeds(
+            tuple(self._imports), tuple(self._strings), codecs, tuple(self._dynamic), problem,
+            tuple(self._distributions.items()),
+        )  # fmt: skip
 
     def _inside(
         self, node: ast.AST, *, optional: bool, instead_of: tuple[str, ...]
@@ -186,6 +192,8 @@ class _Reader:
         text = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
         if name in ("import_module", "__import__"):
             self._read_import_call(node, name, text)
+        elif name == "load_entry_point" and text and len(node.args) == 3:
+            self._distributions.setdefault(text.partition("==")[0].strip(), node.lineno)
         elif name in ("entry_points", "iter_entry_points", "load_entry_point"):
             self._dynamic.setdefault((node.lineno, "asks installed distributions for plugins (entry points)"))
         elif name in ("iter_modules", "walk_packages"):

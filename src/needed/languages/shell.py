@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     _Started = tuple[list[str], str]  # a command line, and what looks its first word up
 
+NOT_UNDERSTOOD = "was not understood, so commands near it may be amiss"  # how a problem with one line ends
 MAX_TEXT = 1 << 20
 MAX_COMMANDS = 10_000
 MAX_PIECES = 2_000  # lines for `eval`, `trap` and `sh -c`, which may hold such lines again
@@ -208,7 +209,7 @@ class _Reader:
     def _not_understood(self, node: Node, row: int) -> None:
         if (self.at, node.start_byte) not in self.repaired:
             line = self._line(row)
-            self.problems.setdefault(f"line {line.number} was not understood, so commands near it may be amiss", line)
+            self.problems.setdefault(f"line {line.number} {NOT_UNDERSTOOD}", line)
 
     def _assign(self, node: Node, row: int) -> None:
         name, given = node.child_by_field_name("name"), node.child_by_field_name("value")

@@ -9,7 +9,8 @@ What is left out, and why nothing that runs misses it:
     packaging         read by dpkg, lintian, reportbug, apport, debconf, apt
     completion        read by interactive shells only
     host services     read by systemd, init (/etc/default too), cron, logrotate, udev, ufw, AppArmor, polkit, D-Bus
-                      activation, ifupdown, NetworkManager and binfmt-support of a whole system, which no such image is
+                      activation, ifupdown, NetworkManager, resolvconf and binfmt-support of a whole system, which no
+                      such image is
     desktop           menus, icons, AppStream
     development       headers, static archives, pkg-config, CMake, aclocal, debugging symbols: what a compiler needs of
                       them is to be added by name
@@ -40,7 +41,9 @@ for _category, _folders in {
     "/etc/ufw /etc/apparmor.d /etc/apparmor /usr/share/apparmor /usr/share/polkit-1 /etc/polkit-1 /etc/rsyslog.d "
     "/etc/insserv.conf.d /etc/runit /etc/sv /usr/share/runit /usr/lib/tmpfiles.d /usr/lib/sysusers.d /usr/lib/udev "
     "/etc/udev /usr/lib/modules-load.d /etc/modules-load.d /etc/modprobe.d /usr/lib/modprobe.d /etc/network "
-    "/etc/NetworkManager /etc/ppp /usr/share/dbus-1/system-services /usr/share/dbus-1/services /etc/default "
+    "/etc/NetworkManager /etc/ppp /etc/resolvconf /usr/lib/resolvconf "
+    "/usr/share/dbus-1/system-services /usr/share/dbus-1/services /etc/default "
+    "/usr/share/dnsmasq/systemd-helper /usr/share/dnsmasq/init-system-common "
     "/var/log/runit /usr/share/binfmts /etc/insserv /etc/update-motd.d "
     "/usr/share/initramfs-tools /usr/lib/sysctl.d /etc/sysctl.d",
     "editor support": "/usr/share/vim/addons /usr/share/vim/registry /usr/share/vim/vimfiles "

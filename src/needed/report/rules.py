@@ -23,6 +23,7 @@ class About:
     parts: tuple[tuple[str, str], ...]
 
 
+MIN_COLUMN = 20  # columns that are worth wrapping to
 PARTS = ("Recognises", "Adds", "Costs", "Choices", "Source")
 
 
@@ -40,11 +41,27 @@ def parse_about(text: str) -> About:
     return About(" ".join(summary.split()), tuple((word, " ".join(lines)) for word, lines in parts.items()))
 
 
-def render_rule_list(summaries: Mapping[str, str]) -> Iterator[str]:
-    """A line for each rule."""
-    width = max(map(len, summaries))
+def render_rule_list(summaries: Mapping[str, str], width: int = 0) -> Iterator[str]:
+    """A line for each rule; with a `width`, as many as the summary takes in so many columns."""
+    widest = max(map(len, summaries))
     for name, summary in summaries.items():
-        yield f"{name:<{width}}  {summary}"
+        yield from _wrapped(f"{name:<{widest}}  {summary}", " " * (widest + 2), width)
+
+
+def render_about(name: str, about: About, width: int) -> Iterator[str]:
+    """All that is said of a rule, in `width` columns."""
+    yield from _wrapped(f"{name}: {about.summary}", "    ", width)
+    yield ""
+    for word, text in about.parts:
+        yield from _wrapped(f"{word}: {text}", "    ", width)
+
+
+def _wrapped(text: str, indent: str, width: int) -> list[str]:
+    from textwrap import wrap
+
+    if width <= len(indent) + MIN_COLUMN:
+        return [text]
+    return wrap(text, width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
 
 
 def described_object(rule: Rule, about: About) -> dict[str, object]:

@@ -61,6 +61,7 @@ TEMPORARY = ("mkstemp", "mkstemp64", "mkostemp", "mkostemp64", "mkstemps", "mkst
              "mkdtemp", "mktemp", "tmpfile", "tmpfile64", "tmpnam", "tmpnam_r", "tempnam")  # fmt: skip
 TEMPORARY_BY_NAME = ("sshd", "postgres", "python3*", "perl*", "ruby*", "java", "mktemp", "patch")
 REDIS = ("redis-server", "redis-sentinel", "valkey-server", "valkey-sentinel", "keydb-server")
+HELPED = ("tar", "gpg", "rsync", "make", "gmake", "screen", "watch", "cron", "crond", "gcc", "g++", "cc", "c++")
 TRUST = ("SSL_CTX_set_default_verify_paths", "SSL_CTX_set_default_verify_file", "SSL_CTX_set_default_verify_dir",
          "SSL_CTX_set_default_verify_store", "X509_STORE_set_default_paths", "X509_STORE_set_default_paths_ex",
          "X509_get_default_cert_file", "X509_get_default_cert_dir",
@@ -75,6 +76,9 @@ LOCALES_OF_X = ("XOpenIM", "XCreateFontSet", "XSetLocaleModifiers", "XmbTextList
                 "Xutf8TextListToTextProperty", "xkb_compose_table_new_from_locale")  # fmt: skip
 UNWINDERS = ("pthread_cancel", "pthread_exit", "thrd_exit", "backtrace")
 
+# What opens a library only where somebody calls the function that does (see the rule).
+ON_REQUEST = ("libsqlite3.so", "libxml2.so", "libicuuc.so", "libuv.so", "libgmodule-2.0.so", "libltdl.so",
+              "libapr-1.so")  # fmt: skip
 OPENERS = ("dlopen", "dlmopen")
 SHELLS = ("sh", "dash", "bash", "ash", "busybox*", "ksh*", "mksh", "lksh", "zsh*")
 PERL = ("perl", "perl5*")
@@ -109,7 +113,8 @@ TABLE = (
     Rule("bash", programs=("bash",), covers=("bash",)),
     Rule("shell", imports=("system", "popen", "wordexp")),
     Rule("shell-commands", scripts=SHELLS),
-    Rule("python", programs=("python*",), scripts=("python*",), covers=("python", "libpython")),
+    Rule("python", libraries=("libpython3.",), programs=("python*",), scripts=("python*",),
+         covers=("python", "libpython")),
     Rule("dlopen", imports=OPENERS),
     Rule("go", abilities=("exec", "plugin", "resolver", "certificates", "zones", "users")),
     Rule("tmp", imports=TEMPORARY, programs=TEMPORARY_BY_NAME, scripts=SHELLS),
@@ -118,6 +123,11 @@ TABLE = (
     Rule("postgres", programs=("postgres", "initdb", "pg_ctl"), covers=("postgres",)),
     Rule("ssh", programs=("sshd", "ssh", "scp", "sftp"), covers=("ssh",)),
     Rule("redis", programs=REDIS, covers=REDIS),
+    Rule("on-request", libraries=ON_REQUEST, last=True),
+    Rule("companions", programs=HELPED),
+    Rule("zsh", programs=("zsh", "zsh5"), covers=("zsh",)),
+    Rule("graphviz", libraries=("libgvc.so.",), covers=("libgvc.so.", "libltdl.so")),
+    Rule("containers", programs=("skopeo", "podman", "buildah")),
     # What interpreters, servers and libraries for pictures, sound and windows load by their configuration.
     Rule("apache", programs=("apache2", "httpd"), covers=("apache2", "httpd", "libapr-1.so")),
     Rule("php", libraries=("libphp",), programs=("php*",), covers=("php", "libphp")),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MAX_READ = 4 << 20  # bytes of one file that a rule reads
 MAX_TREE = 200_000  # paths below one folder
 MAX_FOLDERS = 20_000
+PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 
 class View:
@@ -141,6 +142,14 @@ class View:
                 if kind == "directory":
                     below.append(inside)
             pending += below[::-1]
+
+    def command(self, name: str) -> str | None:
+        """The path of the program that the shells of the root find by this name."""
+        for folder in PATH:
+            found = self.find(f"{folder}/{name}")
+            if found is not None and found.entry.kind == "file" and found.entry.mode & 0o111:
+                return f"{folder}/{name}"
+        return None
 
     def libc_folder(self) -> str:
         """The folder of the C library's file, where Debian and Fedora keep what belongs to it ("/usr/lib64")."""

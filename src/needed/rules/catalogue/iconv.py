@@ -3,9 +3,9 @@
 Recognises: an object other than the C library's own that imports iconv_open, in a closure with glibc (musl has its
     tables in libc).
 Adds: for the program `iconv`, whose job it is, every module. For any other, nothing: UTF-8, ASCII and UCS are built
-    into libc.so.6, and which others a program will be asked for only you know. That is told of programs that ask
-    themselves, except shells: these, and most libraries, convert from and to the locale's. With modules comes
-    gconv-modules.cache, or gconv-modules where there is no cache.
+    into libc.so.6, and which others a program will be asked for only you know. That is told of a program that asks
+    itself and does not import nl_langinfo as well: what does, as tar and wget, and most libraries convert from and to
+    the locale's. With modules comes gconv-modules.cache, or gconv-modules where there is no cache.
 Costs: nothing, or 8,028,812 bytes for all of 253 modules; 148,108 with `--rule iconv=GBK`.
 Choices: `--rule iconv=GBK,EUC-JP` takes the modules between these sets and UTF-8, by any name that iconv knows them
     by, with what they need; `--rule iconv=all` takes every one.
@@ -15,6 +15,7 @@ Source: iconv_open(3), iconvconfig(8); glibc iconv/gconv_conf.c, gconv_cache.c, 
 from __future__ import annotations
 
 from needed.closure import Reason
+from needed.elf.symbols import imported_names
 from needed.rules.finding import Load, Take, Tell
 
 TYPE_CHECKING = False
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from needed.rules.view import View
 
 NAME = "iconv"
-SHELLS = ("bash", "rbash", "dash", "sh", "zsh", "zsh5")
+LOCALES_OWN = "nl_langinfo"  # tells what character set the locale has
 MAX_LINES = 50_000
 MAX_FILES = 100
 MAX_MODULES = 2000
@@ -62,8 +63,8 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
                 if aliases.get(one, one) not in known and one not in BUILT_IN:
                     yield Tell(f"iconv knows no character set {one}", "iconv -l lists them")
             yield from _modules(view, folder, modules_between(conversions, wanted), item, reason)
-        elif item.path in programs and name not in SHELLS:
-            yield Tell(f"iconv gives {item.path} the character sets UTF-8, ASCII and UCS alone",
+        elif item.path in programs and LOCALES_OWN not in (view.parse(item.path, imported_names) or ()):
+            yield Tell(f"{item.path} converts UTF-8, ASCII and UCS, and no other character set",
                        "--rule iconv=GBK,ISO-8859-1 takes others along, and --rule iconv=all 8 MB of them")  # fmt: skip
 
 

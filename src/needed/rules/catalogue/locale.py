@@ -3,7 +3,8 @@
 Recognises: an object other than the C library's own that imports setlocale or newlocale, in an image whose LC_ALL,
     LC_CTYPE, LANG or other LC_ name names a locale.
 Adds: the folder of that locale below /usr/lib/locale, or the root's locale-archive if only that has it. Without a
-    name in the environment every program runs in the C locale, which needs no file.
+    name in the environment every program runs in the C locale, which needs no file; but tmux, which sets C.UTF-8 by
+    itself or ends, gets it.
 Costs: nothing, or with `--env LANG=C.UTF-8` 360,460 bytes, 353,616 of them LC_CTYPE.
 Choices: `--rule locale=NAME,NAME` takes locales along whatever the environment says.
 Source: locale(7), setlocale(3); glibc locale/findlocale.c, locale/loadarchive.c.
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 NAME = "locale"
 FOLDER = "/usr/lib/locale"
+UTF_8_ONLY = {"tmux": "C.UTF-8"}  # the locale that a program sets by itself, and ends without
 VARIABLES = ("LC_ALL", "LANG", "LC_CTYPE", "LC_NUMERIC", "LC_TIME", "LC_COLLATE", "LC_MONETARY", "LC_MESSAGES")
 
 
@@ -30,6 +32,7 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
     if view.object("libc.so.6") is None:  # musl is UTF-8 by itself
         return
     asked = {name for variable in VARIABLES if (name := view.choices.variable(variable))}
+    asked |= {UTF_8_ONLY[name] for item in evidence if (name := item.path.rpartition("/")[2]) in UTF_8_ONLY}
     asked |= {name for name in (view.choices.value(NAME) or "").split(",") if name}
     item = evidence[0]
     reason = Reason("rule", item.path, NAME, item.detail)

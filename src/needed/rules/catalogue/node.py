@@ -3,8 +3,9 @@
 Recognises: node, libnode.so, and scripts of node.
 Adds: the JavaScript files that a Node of a distribution reads at its start (Debian's libnode names them, and aborts
     without). For a script what it asks for by literal names: files beside it, packages of node_modules with all that is
-    in them but documentation, types and tests, the packages that those depend on, and addons (*.node) with their
-    closures; the package.json above it, which says what its files are; files that it names from `__dirname`.
+    in them but documentation, types and tests (its own too, if it is in one and computes what it asks for), the
+    packages that those depend on, and addons (*.node) with their closures; the package.json above it, which says what
+    its files are; files that it names from `__dirname`.
 Costs: Debian's 18: 0.9 MB; upstream's one binary: nothing. The program itself is 99 MB. Express: 1.3 MB.
 Choices: `--rule node=/srv/app/server.js` takes an application along with all that it asks for, when the program is node
     itself; several are separated by commas.
@@ -107,8 +108,7 @@ class _Application:
                 if asked.kind == "file":
                     self.beside(real, asked.name)
                 elif asked.kind == "computed":
-                    hint = "--add the file, or --rule node=FILE for one that asks for others"
-                    self.told[Tell(f"{path}:{asked.line}: {asked.name}...: only a run knows the module", hint)] = None
+                    self.computed(real, f"{path}:{asked.line}: {asked.name}")
                 elif asked.name.startswith(("./", "../", "/")) or asked.name in (".", ".."):
                     found = self.file_of(_joined(real, asked.name))
                     if found is None:
@@ -145,6 +145,13 @@ class _Application:
             if folder.endswith("/node_modules"):
                 return
             folder = folder.rpartition("/")[0]
+
+    def computed(self, source: str, place: str) -> None:
+        """A package that computes what it asks for is taken whole; of an application only a run knows."""
+        above, _, inside = source.rpartition("/node_modules/")
+        if not (above and "/" in inside and self.package(_package_name(inside), f"{above}/package.json")):
+            hint = "--add the file, or --rule node=FILE for one that asks for others"
+            self.told[Tell(f"{place}...: only a run knows the module", hint)] = None
 
     def mapped(self, path: str) -> list[str]:
         """What "imports" of the package.json above `path` may mean by "#names"."""

@@ -2,10 +2,10 @@
 
 Recognises: perl, libperl.so in a process (an embedded interpreter), and scripts of perl.
 Adds: for a script the modules that it and they use or require, with the shared objects of those in C (auto/X/Y/Y.so)
-    and their closures, from @INC as it stands in the interpreter, from PERL5LIB of the image and from `use lib`. For
-    perl by itself, which may be told anything by `-e`, the modules that every Perl has in its smallest package and
-    JSON::PP, Data::Dumper, Encode, Time::Local, MIME::Base64, Digest::SHA and their like. Never documentation, headers
-    and what only builds modules.
+    and their closures, from @INC as it stands in the interpreter, from PERL5LIB of the image and from `use lib`; where
+    one requires "Image/ExifTool/$module.pm", all of that folder. For perl by itself, which may be told anything by
+    `-e`, the modules that every Perl has in its smallest package and JSON::PP, Data::Dumper, Encode, Time::Local,
+    MIME::Base64, Digest::SHA and their like. Never documentation, headers and what only builds modules.
 Costs: 3,014,103 bytes for perl by itself, 0.5 MB for shasum, every module of the packages perl and dpkg-dev 38 MB.
 Choices: `--rule perl=all` takes every module of @INC, `perl=base` the base library and the modules of every day also
     beside a script, `perl=imports` no more than scripts import. Names of modules may follow, or stand alone:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 NAME = "perl"
 MODES = ("all", "base", "imports")
 MAX_MODULES = 5_000
+SHOWN = 5  # modules in one sentence
 MAX_SOURCES = 32 << 20  # characters of all sources together
 MAX_FOLDERS = 60  # of @INC
 # What perl opens behind a source's back: for methods of handles, %!, %+, `open` of a string, `<*.c>`, `\N{}`.
@@ -116,6 +117,7 @@ class _Library:
         self.files: dict[str, None] = {}
         self.objects: dict[str, None] = {}
         self.problems: list[Tell] = []
+        self.absent: dict[str, str] = {}
         self.seen: set[str] = set()
         self.pending: list[str] = []
         self.seldom, self.left = True, MAX_SOURCES
@@ -147,6 +149,11 @@ class _Library:
         """What a script asks for, and all that this asks for."""
         self.script = script
         self.follow(script, "")
+        if self.absent:
+            hint = "install the package that has it, or name its folder: --env PERL5LIB=DIR"
+            more = f" and {len(self.absent) - SHOWN} more" if len(self.absent) > SHOWN else ""
+            names = ", ".join([*self.absent.values()][:SHOWN])
+            self.problems.append(Tell(f"{script} uses modules that the root does not have: {names}{more}", hint))
         self.want(())
 
     def follow(self, path: str, relative: str) -> None:
@@ -161,6 +168,8 @@ class _Library:
                 self.add_folder(wanted.name, path)
             elif wanted.kind == "file":
                 self.add_file(wanted.name, path)
+            elif wanted.kind == "one of":
+                self.add_every(wanted.name)
             elif wanted.kind == "computed":
                 if not relative:
                     self.problems.append(Tell(
@@ -175,8 +184,7 @@ class _Library:
             elif not (relative and wanted.kind in ("require", "mention") and self.is_seldom(wanted.name, own)):
                 self.pending.append(module_file(wanted.name))
                 if not relative and wanted.kind == "use" and not self.has(wanted.name):
-                    hint = "install the package that has it, or name its folder: --env PERL5LIB=DIR"
-                    self.problems.append(Tell(f"{path}:{wanted.line}: the root has no module {wanted.name}", hint))
+                    self.absent.setdefault(wanted.name, f"{wanted.name} (line {wanted.line})")
 
     def is_seldom(self, name: str, own: str) -> bool:
         """Whether the module `name` that `own` may require is for building and testing, or for a seldom wish."""
@@ -203,6 +211,12 @@ class _Library:
             self.files[path] = None
             if path.endswith((".pl", ".pm", ".ph", ".al")):
                 self.pending.append(place) if self.first(place) else self.follow(path, place)
+
+    def add_every(self, folder: str) -> None:
+        """The modules that stand in a folder below @INC, for a plugin of it will be asked for."""
+        for place in self.folders if folder != "File/Spec" else ():  # other systems' paths
+            names = self.view.names(f"{place}/{folder}")
+            self.pending += [f"{folder}/{name}" for name in names if name.endswith(".pm")]
 
     def extension(self, relative: str) -> None:
         """The shared object and the autoloaded subroutines of a module, and data that it opens."""

@@ -1,6 +1,7 @@
 """Runs Python programs: the interpreter with its standard library, its extension modules and what a program imports.
 
-Recognises: an interpreter (python3, python3.11, a virtual environment's), and scripts that it reads.
+Recognises: an interpreter (python3, python3.11, a virtual environment's), scripts that it reads, and libpython in
+    another program, as in gdb.
 Adds: the standard library without tests, the editor and wheels for building; of a virtual environment its packages, but
     for pip, setuptools and wheel; of a script what it imports, with files beside it that it names. Extension modules
     come with their libraries. `__pycache__` is left out: it is bound to time stamps that an image does not keep.
@@ -16,7 +17,7 @@ from __future__ import annotations
 from needed.closure import Reason
 from needed.errors import ReadError
 from needed.languages.python_imports import find_modules
-from needed.languages.python_layout import find_python, is_python
+from needed.languages.python_layout import find_embedded_python, find_python, is_python
 from needed.rules.finding import Load, Settled, Take, Tell
 
 TYPE_CHECKING = False
@@ -38,9 +39,14 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
     choice = view.choices.value(NAME) or ""
     named = [] if choice in MODES else [name for name in choice.split(",") if name]
     whole = not named and choice != "imports"
-    for interpreter, scripts in _interpreters(view, evidence).items():
+    found = [(path, "", scripts) for path, scripts in _interpreters(view, evidence).items()]
+    for interpreter, library, scripts in [*found, *_embedded(view, evidence)]:
         try:
-            layout = find_python(view.walker, interpreter)
+            layout = (
+                find_embedded_python(view.walker, interpreter, library)
+                if library
+                else find_python(view.walker, interpreter)
+            )
             if layout is None:
                 yield Tell(f"{interpreter} has no standard library in the root")
                 continue
@@ -48,10 +54,22 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
         except ReadError as error:
             yield Tell(f"{interpreter}: what it imports is not known: {error.message}")
             continue
-        yield from _taken(layout, modules, interpreter)
+        yield from _taken(layout, modules, library or interpreter)
         yield from _told(modules, scripts)
-        yield Settled(layout.real_interpreter)
-        yield Settled(interpreter)
+        if not library:
+            yield Settled(layout.real_interpreter)
+            yield Settled(interpreter)
+
+
+def _embedded(view: View, evidence: tuple[Evidence, ...]) -> Iterator[tuple[str, str, list[str]]]:
+    """Each libpython that is new in a process that is no interpreter's: the program, the library, no scripts."""
+    processes = [(program.path, program.objects) for program in view.closure.programs]
+    processes += [(opened.program, opened.added.objects) for opened in view.closure.opened]
+    for item in evidence:
+        if item.path.rpartition("/")[2].startswith("libpython"):
+            holding = [path for path, objects in processes if any(one.path == item.path for one in objects)]
+            if holding and not any(is_python(view.canonical(path) or path) for path in holding):
+                yield holding[0], item.path, []
 
 
 def _interpreters(view: View, evidence: tuple[Evidence, ...]) -> dict[str, list[str]]:

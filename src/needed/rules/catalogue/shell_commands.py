@@ -14,8 +14,9 @@ Source: XCU 2.9.1 for what a command is; each shell's manual for its builtins.
 from __future__ import annotations
 
 from needed.closure import Reason
-from needed.languages.builtins import shell_of
+from needed.languages.builtins import BUILTINS, shell_of
 from needed.rules.finding import Execute, Link, Take, Tell
+from needed.rules.view import PATH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,11 +30,12 @@ NAME = "shell-commands"
 MAX_SCRIPT = 1 << 20
 MAX_SOURCED = 50  # files of one script
 MAX_BUSYBOX = 16 << 20
-FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 # What the kernel and the engine make anew for each container, and what a run makes.
 NOT_FILES = ("/dev/", "/proc/", "/sys/", "/tmp/", "/run/", "/var/run/", "/etc/hosts", "/etc/resolv.conf",  # noqa: S108
              "/etc/hostname", "/etc/passwd", "/etc/group", "/etc/shadow")  # fmt: skip
 SHOWN = 5
+MAX_WORD = 40  # characters of what a script starts
+ARGUMENTS = '"$@"'
 
 
 def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
@@ -68,9 +70,10 @@ def _of_script(view: View, path: str, shell: str, applets: frozenset[str]) -> It
             reason = Reason("rule", at, NAME, f"line {command.line.number}: {command.line.text}")
             if command.name in applets:
                 yield from _by_busybox(command.name, reason)
-            elif where is None:
+            elif where is None and not any(command.name in names for names in BUILTINS.values()):
+                # A builtin of another shell stands behind a question of which shell it is.
                 absent.setdefault(command.name, command.line)
-            else:
+            elif where is not None:
                 yield Execute(where, reason)
         yield from _files(view, at, commands)
         yield from _unknown(view, at, commands)
@@ -86,16 +89,12 @@ def _command(view: View, name: str) -> str | None:
         return name if view.is_file(name) else None
     if "/" in name:
         return None
-    for folder in FOLDERS:
-        found = view.find(f"{folder}/{name}")
-        if found is not None and found.entry.kind == "file" and found.entry.mode & 0o111:
-            return f"{folder}/{name}"
-    return None
+    return view.command(name)
 
 
 def _sourced(view: View, script: str, name: str) -> str | None:
     """The file that `.` reads: a path, or looked up on PATH and beside the script."""
-    folders = (script.rpartition("/")[0], *FOLDERS)
+    folders = (script.rpartition("/")[0], *PATH)
     names = [name] if name.startswith("/") else [] if "/" in name else [f"{folder}/{name}" for folder in folders]
     return next((one for one in names if view.is_file(one)), None)
 
@@ -107,19 +106,43 @@ def _files(view: View, path: str, commands: ShellCommands) -> Iterator[Finding]:
 
 
 def _unknown(view: View, path: str, commands: ShellCommands) -> Iterator[Finding]:
-    for problem in commands.problems[:SHOWN]:
-        yield Tell(f"{path}, line {problem.line.number}: {problem.what}", "--with NAME,NAME for what it calls")
-    told = [one for one in commands.unknown if not one.known]
-    for one in told[:SHOWN]:
-        hint = "--with NAME for what the container is told to run" if one.word == '"$@"' else "--with NAME"
-        yield Tell(f"{path}, line {one.line.number}, starts {one.word}, which only a run knows", hint)
-    if len(told) > SHOWN:
-        yield Tell(f"{path} starts {len(told) - SHOWN} more commands that only a run knows", "--with NAME,NAME")
+    from needed.languages.shell import NOT_UNDERSTOOD
+
+    hint = "--with NAME,NAME for what it calls"
+    amiss = [problem.line.number for problem in commands.problems if problem.what.endswith(NOT_UNDERSTOOD)]
+    if amiss:
+        yield Tell(f"{path} was not understood in {_lines(amiss)}, so commands there may be amiss", hint)
+    for problem in commands.problems:
+        if not problem.what.endswith(NOT_UNDERSTOOD):
+            yield Tell(f"{path}, line {problem.line.number}: {problem.what}", hint)
+    told: dict[str, list[int]] = {}
     for one in commands.unknown:
+        if not one.known:
+            told.setdefault(_short(one.word), []).append(one.line.number)
         for name in one.known:
             where = _command(view, name)
             if where:
                 yield Execute(where, Reason("rule", path, NAME, f"line {one.line.number}: {one.line.text}"))
+    if lines := told.pop(ARGUMENTS, None):
+        what = "--with NAME for what the container is told to run"
+        yield Tell(f"{path}, {_lines(lines)}, starts {ARGUMENTS}, which only a run knows", what)
+    if told:
+        words = [f"{word} ({_lines(lines)})" for word, lines in [*told.items()][:SHOWN]]
+        more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+        yield Tell(f"{path} starts what only a run knows: {', '.join(words)}{more}", "--with NAME,NAME for these")
+
+
+def _lines(numbers: list[int]) -> str:
+    """"line 3", or "lines 3, 4, 5 and 2 more"."""
+    numbers = [*dict.fromkeys(numbers)]
+    more = f" and {len(numbers) - SHOWN} more" if len(numbers) > SHOWN else ""
+    return f"line{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers[:SHOWN]))}{more}"
+
+
+def _short(word: str) -> str:
+    """A word of the script that fits into a sentence."""
+    line = " ".join(word.split())
+    return line if len(line) <= MAX_WORD else f"{line[: MAX_WORD - 1]}…"
 
 
 def _by_busybox(name: str, reason: Reason) -> Iterator[Finding]:
