@@ -117,7 +117,7 @@ TABLE = (
          covers=("python", "libpython")),
     Rule("dlopen", imports=OPENERS),
     Rule("go", abilities=("exec", "plugin", "resolver", "certificates", "zones", "users")),
-    Rule("tmp", imports=TEMPORARY, programs=TEMPORARY_BY_NAME, scripts=SHELLS),
+    Rule("tmp", imports=TEMPORARY, libraries=("libsqlite3.so",), programs=TEMPORARY_BY_NAME, scripts=SHELLS),
     Rule("git", programs=("git",)),
     Rule("nginx", programs=("nginx",), covers=("nginx",)),
     Rule("postgres", programs=("postgres", "initdb", "pg_ctl"), covers=("postgres",)),

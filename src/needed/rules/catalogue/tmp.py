@@ -1,7 +1,7 @@
 """Has a place for temporary files: an empty /tmp that everybody may write to.
 
-Recognises: an object other than the C library's own that imports mkstemp, tmpfile or one of their kin; shells,
-    interpreters and servers that write there by a name of their own.
+Recognises: an object other than the C library's own that imports mkstemp, tmpfile or one of their kin; SQLite, and
+    shells, interpreters and servers, which write there by a name of their own.
 Adds: /tmp with mode 1777. What is there is the root's own, and none of it is taken.
 Costs: nothing.
 Source: hier(7), mkstemp(3), tmpfile(3).
