@@ -189,6 +189,13 @@ def _report(
             write(line)
 
 
+def _asked_for(planned: Plan) -> list[str]:
+    """The programs that were asked for; of a script what reads it, for that is the process."""
+    readers: dict[str, str] = {script.path: script.interpreter for script in planned.closure.scripts}
+    asked = list(planned.requested)
+    return [*asked, *(readers[path] for path in asked if path in readers)]
+
+
 def _told(planned: Plan) -> dict[str, object]:
     """What `_show_notes` says, for `--json`."""
     from needed.report.build import notes_object
@@ -222,7 +229,7 @@ def _show_notes(planned: Plan) -> None:
     lines = (
         *render_rules(planned.applied, planned.rootfs),
         *render_notes(planned.notes),
-        *render_completeness(planned.completeness, planned.requested),
+        *render_completeness(planned.completeness, _asked_for(planned)),
     )
     for line in lines:
         write_sentence(printable(line), sys.stderr)

@@ -41,6 +41,9 @@ def choices_of(arguments: argparse.Namespace, env: tuple[str, ...] = (), user: s
         values = ((name, ",".join(map(_path, given.split(",")))) for name, given in choices.values)
         choices = replace(choices, values=tuple(values))
     along = [name for text in arguments.along for name in text.split(",") if name]
+    for option, given in (("--with", arguments.along), ("--package", arguments.package)):
+        if not all(text.strip(", ") for text in given):
+            raise UsageError(f"{option}: names nothing", hints=[f"{option} NAME,NAME"])
     along = [(absolute(name) if here else f"/{name.removeprefix('./').lstrip('/')}") if "/" in name else name
              for name in along]  # fmt: skip
     packages = [name for text in arguments.package for name in text.split(",") if name]
