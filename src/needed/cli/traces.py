@@ -32,9 +32,15 @@ def traced_by(files: Iterable[str], root: Root, allowed: Iterable[str]) -> tuple
 
     Raises UsageError with every such secret.
     """
-    from needed.verify.secrets import refuse_secrets
+    from needed.root import Walker
+    from needed.verify.secrets import refuse_secrets, what_secret
     from needed.verify.trace import traced_paths
 
-    traces = [read_trace(file) for file in files]
-    refuse_secrets(root, frozenset().union(*(trace.paths for trace in traces)), [*allowed])
-    return tuple(traced for trace in traces for traced in traced_paths(trace))
+    found = [traced for file in files for traced in traced_paths(read_trace(file))]
+    permitted = {*allowed}
+    # What was only looked at was not read, and is left out in silence.
+    refuse_secrets(root, (one.path for one in found if one.how != "seen"), permitted)
+    walker = Walker(root)
+    return tuple(
+        one for one in found if one.how != "seen" or one.path in permitted or not what_secret(root, walker, one.path)
+    )

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from needed.rules.view import View
 
 KIND = "traced"
+# What an engine puts into each container, and what makes one machine of many: never this machine's.
+OF_MACHINE = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/mtab", "/etc/machine-id")
 
 
 def find_traced(view: View, traced: Iterable[Traced]) -> Iterator[Finding]:
@@ -28,10 +30,12 @@ def find_traced(view: View, traced: Iterable[Traced]) -> Iterator[Finding]:
     there = {item.found.path for item in view.closure.objects}
     there |= {script.found.path for script in view.closure.scripts}
     there |= {program.interpreter.found.path for program in view.closure.programs if program.interpreter}
+    # Which libraries are found where is the resolver's to say, who writes a cache of its own.
+    passed_over = {program.cache_path for program in view.closure.programs} | {*OF_MACHINE}
     loaded: set[str] = set()
     for one in sorted(traced, key=lambda item: item.how != "loaded"):
         found = view.find(one.path)
-        if found is None or found.entry.kind == "special" or found.path == "/":
+        if found is None or found.entry.kind == "special" or found.path == "/" or one.path in passed_over:
             continue
         reason = Reason(KIND, one.command)
         if one.how == "executed":

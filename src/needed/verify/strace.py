@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 
-from needed.errors import SandboxError
+from needed.errors import ReadError, SandboxError
 from needed.root import Walker
 from needed.verify.inside import orders
 from needed.verify.namespaces import BROKEN
@@ -22,7 +22,7 @@ from needed.verify.trace import KINDS, Run, Trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from needed.root import Root
+    from needed.root import Found, Root
     from needed.verify.command import Command, Limits
     from needed.verify.host_tree import HostTree
     from needed.verify.strace_output import Asked
@@ -129,7 +129,7 @@ def settle(reading: Reading, root: Root, tree: HostTree, run: Run) -> Trace:
                 if kind == "missed":
                     if not name.startswith(PASSING):
                         paths.setdefault(name, set()).update(by)
-                elif not (found := walker.find(name)) or tree.hides(found.path) or found.entry.kind == "special":
+                elif not (found := _find(walker, name)) or tree.hides(found.path) or found.entry.kind == "special":
                     continue
                 else:
                     paths.setdefault(name, set()).update(by)
@@ -138,9 +138,16 @@ def settle(reading: Reading, root: Root, tree: HostTree, run: Run) -> Trace:
     return Trace((run,), *(settled(kind) for kind in KINDS), untraced=tuple(sorted(reading.notes)))
 
 
+def _find(walker: Walker, path: str) -> Found | None:
+    try:
+        return walker.find(path)
+    except ReadError:
+        return None
+
+
 def _names(asked: Asked, walker: Walker) -> list[str]:
     """The name, where it leads to the file that was opened; else where the kernel says that this is."""
     if not asked.real:
         return [asked.path]
-    found = walker.find(asked.path) if asked.path else None
+    found = _find(walker, asked.path) if asked.path else None
     return [asked.path] if found is not None and found.path == asked.real else [asked.real]

@@ -191,8 +191,10 @@ class Reading:
         if result.startswith((b"-1 ENOENT", b"-1 ENOTDIR")):
             self._add("missed", Asked(asked), process)
         elif result.startswith(b"0"):
+            if asked == "/proc/self/exe":
+                return  # the same program again
             if asked.startswith(("/proc/", "/dev/")) or not asked.startswith("/") or "/memfd:" in asked:
-                self.note(f"{asked}: was executed, and is no file of the root")
+                self.note(f"{asked or 'a file in memory'}: was executed, and is no file of the root")
                 return
             self._add("executed", Asked(asked), process)
             process.program, process.folder = asked, [*process.folder]

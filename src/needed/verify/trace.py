@@ -59,11 +59,6 @@ class Trace:
     missed: Mapping[str, tuple[str, ...]]
     untraced: tuple[str, ...] = ()
 
-    @property
-    def paths(self) -> frozenset[str]:
-        """All that the program found."""
-        return frozenset().union(self.executed, self.loaded, self.opened, self.listed, self.seen)
-
 
 def merge_traces(traces: Iterable[Trace]) -> Trace:
     """What any of `traces`, at least one, says."""
