@@ -66,9 +66,11 @@ def test_a_name_is_joined_to_the_folder_of_its_descriptor(line: str) -> None:
 
 
 def test_a_call_without_a_descriptor_is_of_the_working_folder() -> None:
-    reading = read(f'1 chdir("{x("/srv")}") = 0', f'1 chdir("{x("www")}") = 0', f'1 open("{x("p")}", O_RDONLY) = {VAIN}')
+    there = f'1 chdir("{x("/srv")}") = 0', f'1 chdir("{x("www")}") = 0'
+    reading = read(*there, f'1 open("{x("p")}", O_RDONLY) = {VAIN}')
     assert asked(reading, "missed") == {"/srv/www/p": ["/bin/app"]}
-    assert asked(read(f"1 fchdir(4<{x('/var')}>) = 0", f'1 readlink("{x("l")}", "", 9) = 1'), "seen").keys() == {"/var", "/var/l"}
+    reading = read(f"1 fchdir(4<{x('/var')}>) = 0", f'1 readlink("{x("l")}", "", 9) = 1')
+    assert asked(reading, "seen").keys() == {"/var", "/var/l"}
 
 
 def test_the_same_relative_name_in_another_folder_is_another_path() -> None:
@@ -143,7 +145,8 @@ def test_code_is_loaded_where_it_is_mapped_to_be_executed() -> None:
 
 
 def test_a_folder_that_was_read_is_listed() -> None:
-    assert asked(read(f"1 getdents64(3<{x('/etc/d')}>, 0x5 /* 4 entries */, 32768) = 104"), "listed").keys() == {"/etc/d"}
+    reading = read(f"1 getdents64(3<{x('/etc/d')}>, 0x5 /* 4 entries */, 32768) = 104")
+    assert asked(reading, "listed").keys() == {"/etc/d"}
 
 
 @pytest.mark.parametrize(
@@ -167,9 +170,12 @@ def test_proc_dev_and_sys_are_nobodys_files() -> None:
     assert asked(reading, "opened").keys() == {"/process"}
 
 
-@pytest.mark.parametrize("line", ["", "1", "1 ", "1 openat(", "1 openat() = ", "x y z", "1 <... openat resumed>",
-                                  "2 +++ exited with 0 +++", "1 +++ superseded by execve in pid 9 +++", '1 openat(AT_FDCWD, "', "1 clone() = ?",
-                                  "1 --- stopped ---", "[ Process PID=1 runs in 32 bit mode. ]"])  # fmt: skip
+@pytest.mark.parametrize(
+    "line",
+    ["", "1", "1 ", "1 openat(", "1 openat() = ", "x y z", "1 <... openat resumed>", "2 +++ exited with 0 +++",
+     "1 +++ superseded by execve in pid 9 +++", '1 openat(AT_FDCWD, "', "1 clone() = ?", "1 --- stopped ---",
+     "[ Process PID=1 runs in 32 bit mode. ]"],
+)  # fmt: skip
 def test_a_line_that_is_none_is_passed_over(line: str) -> None:
     assert asked(read(line, opening("/a")), "opened").keys() == {"/a"}
 

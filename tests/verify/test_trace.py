@@ -8,17 +8,24 @@ from hypothesis import strategies as st
 
 from needed.errors import UsageError
 from needed.rules.finding import Traced
-from needed.verify.trace import Run, Trace, command_line, merge_traces, parse_trace, render_trace, traced_paths
+from needed.verify.trace import (
+    KINDS,
+    Run,
+    Trace,
+    command_line,
+    merge_traces,
+    parse_trace,
+    render_trace,
+    trace_of,
+    traced_paths,
+)
 
 NAMES = st.builds(lambda raw: "/" + raw.replace(b"\0", b"").decode("utf-8", "surrogateescape"), st.binary(max_size=12))
 PATHS = st.dictionaries(NAMES, st.lists(NAMES, max_size=2, unique=True).map(lambda by: tuple(sorted(by))), max_size=3)
 
 
 def trace(**paths: dict[str, tuple[str, ...]]) -> Trace:
-    empty: dict[str, dict[str, tuple[str, ...]]] = {
-        name: {} for name in ("executed", "loaded", "opened", "listed", "seen", "missed")
-    }
-    return Trace((Run(("app", "a b"), 0),), **(empty | paths))
+    return trace_of((Run(("app", "a b"), 0),), dict.fromkeys(KINDS, {}) | paths, ())
 
 
 @given(PATHS, PATHS)

@@ -18,7 +18,7 @@ from needed.root import Walker
 from needed.verify.inside import orders
 from needed.verify.namespaces import BROKEN
 from needed.verify.strace_output import CALLS, DENIED, Reading
-from needed.verify.trace import KINDS, Run, Trace
+from needed.verify.trace import KINDS, Run, trace_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from needed.verify.command import Command, Limits
     from needed.verify.host_tree import HostTree
     from needed.verify.strace_output import Asked
+    from needed.verify.trace import Trace
 
 OLDEST = (5, 11)  # --decode-pids and -y of AT_FDCWD
 # Where a program that is traced looks for what it makes itself, under names that change from run to run.
@@ -135,7 +136,7 @@ def settle(reading: Reading, root: Root, tree: HostTree, run: Run) -> Trace:
                     paths.setdefault(name, set()).update(by)
         return {path: tuple(sorted(by)) for path, by in paths.items()}
 
-    return Trace((run,), *(settled(kind) for kind in KINDS), untraced=tuple(sorted(reading.notes)))
+    return trace_of((run,), {kind: settled(kind) for kind in KINDS}, sorted(reading.notes))
 
 
 def _find(walker: Walker, path: str) -> Found | None:

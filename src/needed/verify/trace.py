@@ -60,6 +60,12 @@ class Trace:
     untraced: tuple[str, ...] = ()
 
 
+def trace_of(runs: tuple[Run, ...], paths: Mapping[str, Mapping[str, tuple[str, ...]]], untraced: Iterable[str]) -> Trace:
+    """The Trace with `paths` by kind."""
+    executed, loaded, opened, listed, seen, missed = (paths[kind] for kind in KINDS)
+    return Trace(runs, executed, loaded, opened, listed, seen, missed, tuple(untraced))
+
+
 def merge_traces(traces: Iterable[Trace]) -> Trace:
     """What any of `traces`, at least one, says."""
     first, *others = traces
@@ -107,8 +113,8 @@ def parse_trace(content: bytes, name: str) -> Trace:
         raise UsageError(f"{name}: was written by a release of needed with another form of traces", hints=[hint])
     try:
         runs = tuple(Run(_words(run["command"]), int(run["status"])) for run in found["runs"])
-        paths = ({_path(path): _words(by) for path, by in found[kind].items()} for kind in KINDS)
-        return Trace(runs, *paths, untraced=_words(found["untraced"]))
+        paths = {kind: {_path(path): _words(by) for path, by in found[kind].items()} for kind in KINDS}
+        return trace_of(runs, paths, _words(found["untraced"]))
     except (AttributeError, KeyError, TypeError, ValueError):
         raise UsageError(f"{name}: is not whole", hints=[hint]) from None
 
