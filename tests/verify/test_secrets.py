@@ -17,14 +17,15 @@ SECRET = (
     "/home/u/.gnupg/private-keys-v1.d/AB.key", "/srv/server.pem", "/srv/server.key", "/srv/key",
 )  # fmt: skip
 HARMLESS = (
-    "/home/u/.ssh/known_hosts", "/home/u/.ssh/config", "/home/u/.ssh/id_rsa.pub", "/app/.env.example",
-    "/app/config.json", "/etc/passwd", "/srv/ca.pem", "/usr/share/doc/shadow/README", "/app/env", "/usr/lib/python3/netrc.py",
+    "/home/u/.ssh/known_hosts", "/home/u/.ssh/config", "/home/u/.ssh/id_rsa.pub", "/app/.env.example", "/srv/ca.pem",
+    "/app/config.json", "/etc/passwd", "/usr/share/doc/shadow/README", "/app/env", "/usr/lib/python3/netrc.py",
 )  # fmt: skip
 
 
 def root() -> MemoryRoot:
     files: dict[str, bytes | str] = {"/app/link": "../etc/shadow", "/app/.netrc/folder": b""}
-    return MemoryRoot({**files, **dict.fromkeys(SECRET, KEY), **dict.fromkeys(HARMLESS, b"-----BEGIN CERTIFICATE-----\n")})
+    public = dict.fromkeys(HARMLESS, b"-----BEGIN CERTIFICATE-----\n")
+    return MemoryRoot({**files, **dict.fromkeys(SECRET, KEY), **public})
 
 
 @pytest.mark.parametrize("path", SECRET)

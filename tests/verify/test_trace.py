@@ -25,7 +25,7 @@ PATHS = st.dictionaries(NAMES, st.lists(NAMES, max_size=2, unique=True).map(lamb
 
 
 def trace(**paths: dict[str, tuple[str, ...]]) -> Trace:
-    return trace_of((Run(("app", "a b"), 0),), dict.fromkeys(KINDS, {}) | paths, ())
+    return trace_of((Run(("app", "a b"), 0),), {kind: paths.get(kind, {}) for kind in KINDS}, ())
 
 
 @given(PATHS, PATHS)

@@ -53,6 +53,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     option("--user", default="", metavar="UID[:GID]", help="who it believes to be (default: who you are)")
     option("--network", default="none", metavar="NAME", help="none (loopback only) or host (default none)")
     option("--show", action="append", default=[], metavar="DIR", help="show DIR though it is in a hidden folder")
+    option("--scratch", action="append", default=[], metavar="DIR", help="an empty DIR that it may write to, and we drop")
     option("--seconds", default="0", metavar="N", help="end it after N seconds (default: when it ends)")
     parser.set_defaults(run=run)
 
@@ -77,7 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         wanted = [command.directory, *(absolute(one) if arguments.root == "/" else one for one in arguments.show)]
         wanted += [command.argv[0].rpartition("/")[0], command.argv[0]] if "/" in command.argv[0] else []
-        tree = host_tree(root, point, os.path.expanduser("~"), wanted)
+        empty = [absolute(one) if arguments.root == "/" else one for one in arguments.scratch]
+        tree = host_tree(root, point, (os.path.expanduser("~"), *empty), wanted)
         found = StraceTracer(root).trace(tree, command, Limits(_seconds(arguments.seconds)))
     finally:
         os.rmdir(point)
@@ -122,7 +124,8 @@ def _seconds(text: str) -> float:
 
 def _tell(trace: Trace, file: str) -> None:
     """What was found, in numbers, and what could not be, on standard error: standard output is the program's."""
-    counts = {"executed": trace.executed, "opened": trace.opened, "loaded": trace.loaded, "looked for in vain": trace.missed}
+    counts = {"executed": trace.executed, "opened": trace.opened, "loaded": trace.loaded}
+    counts["looked for in vain"] = trace.missed
     sys.stdout.flush()
     write(printable(f"{file}: " + ", ".join(f"{len(paths):,} {name}" for name, paths in counts.items())), sys.stderr)
     for note in trace.untraced[:10]:

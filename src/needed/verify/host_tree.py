@@ -1,4 +1,4 @@
-"""A tree of this machine as a sandbox shows it while a program is traced: in its place, read-only, private parts hidden.
+"""A tree of this machine as a sandbox shows it while a program is traced: in place, read-only, private parts hidden.
 
 Beside a Bundle it copies nothing: the tree itself is mounted, with all that is mounted below, and nothing in it can be
 written to (mount_setattr(2), AT_RECURSIVE). Temporary folders, `/run` and homes are empty and in memory; what in them
@@ -63,8 +63,9 @@ class HostTree:
         return self.path + path
 
 
-def host_tree(root: DirectoryRoot, point: str, home: str, wanted: Iterable[str]) -> HostTree:
-    """The tree of `root` to be shown at `point`, with `wanted` paths of it shown wherever they are.
+def host_tree(root: DirectoryRoot, point: str, empty: Iterable[str], wanted: Iterable[str]) -> HostTree:
+    """The tree of `root` to be shown at `point`, the folders `empty` hidden too (a home, a folder to write to), and
+    `wanted` paths shown wherever they are.
 
     Raises SandboxError for a tree that has no folder for devices and processes.
     """
@@ -75,7 +76,7 @@ def host_tree(root: DirectoryRoot, point: str, home: str, wanted: Iterable[str])
             hint = f"mkdir {root.path.rstrip('/')}{name}"
             raise SandboxError(f"{name}: the root has no such folder, which every program has", hints=[hint])
     hidden: dict[str, None] = {}
-    for name in (*HIDDEN, home):
+    for name in (*HIDDEN, *empty):
         found = walker.find(name) if name.startswith("/") else None
         if found is not None and found.entry.kind == "directory" and found.path != "/":
             hidden[found.path] = None

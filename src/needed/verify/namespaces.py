@@ -155,7 +155,9 @@ def _mount_devices(folder: str, flags: int) -> None:
     mount("tmpfs", f"{folder}/shm", "tmpfs", flags | kernel.MS_NOEXEC, "mode=1777,size=64m")
 
 
-def _become(bundle: Bundle | HostTree, command: Command, limits: Limits, ends: tuple[tuple[int, int, int], int]) -> None:
+def _become(
+    bundle: Bundle | HostTree, command: Command, limits: Limits, ends: tuple[tuple[int, int, int], int]
+) -> None:
     """Process 1 of the sandbox: the last of ours, then the program. What fails is said before it ends."""
     streams, failure = ends
     status = BROKEN

@@ -109,7 +109,7 @@ class Reading:
         remembered = self._remembered.setdefault(process.program, set())
         if said in remembered and not said.startswith((b"chdir", b"fchdir")):
             return
-        if self._understand(number, process, said):
+        if self._understand(process, said):
             remembered.add(said)
             self._bytes += len(said)
             if self._bytes > MAX_REMEMBERED:
@@ -140,7 +140,7 @@ class Reading:
             if other in self._unfinished:
                 self._unfinished[number] = self._unfinished.pop(other)
 
-    def _understand(self, number: bytes, process: _Process, said: bytes) -> bool:
+    def _understand(self, process: _Process, said: bytes) -> bool:
         """Whether the same line of the same program can be passed over from now on."""
         name, _, rest = said.partition(b"(")
         arguments, _, result = rest.rpartition(b" = ")

@@ -60,7 +60,9 @@ class Trace:
     untraced: tuple[str, ...] = ()
 
 
-def trace_of(runs: tuple[Run, ...], paths: Mapping[str, Mapping[str, tuple[str, ...]]], untraced: Iterable[str]) -> Trace:
+def trace_of(
+    runs: tuple[Run, ...], paths: Mapping[str, Mapping[str, tuple[str, ...]]], untraced: Iterable[str]
+) -> Trace:
     """The Trace with `paths` by kind."""
     executed, loaded, opened, listed, seen, missed = (paths[kind] for kind in KINDS)
     return Trace(runs, executed, loaded, opened, listed, seen, missed, tuple(untraced))
