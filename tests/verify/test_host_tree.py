@@ -11,10 +11,10 @@ from needed.root import DirectoryRoot
 from needed.verify.host_tree import HostTree, host_tree, mount_point
 
 
-def tree(top: Path, *wanted: str, home: str = "/home/me") -> HostTree:
+def tree(top: Path, *wanted: str, home: str = "/home/me", scratch: tuple[str, ...] = ()) -> HostTree:
     for folder in ("dev", "proc", "tmp", "home/me/app/data", "home/other", "usr/bin"):
         (top / folder).mkdir(parents=True, exist_ok=True)
-    return host_tree(DirectoryRoot(top), "/nowhere", (home,), wanted)
+    return host_tree(DirectoryRoot(top), "/nowhere", home, wanted, scratch)
 
 
 def test_temporary_folders_and_homes_are_hidden_once(tmp_path: Path) -> None:
@@ -38,6 +38,12 @@ def test_what_the_program_needs_of_it_is_shown_once(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_folder_to_write_to_is_empty_even_in_one_that_is_shown(tmp_path: Path) -> None:
+    found = tree(tmp_path, "/home/me/app", scratch=("/home/me/app/data", "/usr/none"))
+    assert found.scratch == ("/home/me/app/data",)
+    assert (found.hides("/home/me/app/data/x"), found.hides("/home/me/app/x")) == (True, False)
+
+
 def test_a_whole_hidden_folder_is_not_shown_by_the_way(tmp_path: Path) -> None:
     assert tree(tmp_path, "/home", "/tmp").shown == ()
 
@@ -48,7 +54,7 @@ def test_a_root_without_folders_for_devices_and_processes_is_refused(tmp_path: P
     (tmp_path / name).rmdir()
     (tmp_path / name).symlink_to("usr")
     with pytest.raises(SandboxError, match=f"^/{name}: ") as caught:
-        host_tree(DirectoryRoot(tmp_path), "/nowhere", (), ())
+        host_tree(DirectoryRoot(tmp_path), "/nowhere", "", ())
     assert caught.value.exit_code == 10
 
 

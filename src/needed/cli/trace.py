@@ -53,7 +53,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     option("--user", default="", metavar="UID[:GID]", help="who it believes to be (default: who you are)")
     option("--network", default="none", metavar="NAME", help="none (loopback only) or host (default none)")
     option("--show", action="append", default=[], metavar="DIR", help="show DIR though it is in a hidden folder")
-    option("--scratch", action="append", default=[], metavar="DIR", help="an empty DIR that it may write to, and we drop")
+    option("--scratch", action="append", default=[], metavar="DIR", help="DIR is empty, and may be written to")
     option("--seconds", default="0", metavar="N", help="end it after N seconds (default: when it ends)")
     parser.set_defaults(run=run)
 
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         wanted = [command.directory, *(absolute(one) if arguments.root == "/" else one for one in arguments.show)]
         wanted += [command.argv[0].rpartition("/")[0], command.argv[0]] if "/" in command.argv[0] else []
         empty = [absolute(one) if arguments.root == "/" else one for one in arguments.scratch]
-        tree = host_tree(root, point, (os.path.expanduser("~"), *empty), wanted)
+        tree = host_tree(root, point, os.path.expanduser("~"), wanted, empty)
         found = StraceTracer(root).trace(tree, command, Limits(_seconds(arguments.seconds)))
     finally:
         os.rmdir(point)

@@ -26,12 +26,14 @@ MOUNT_POINTS = ("/dev", "/proc")
 @value
 class HostTree:
     """The tree at `source` of this machine, shown at the empty folder `path`. `hidden` and `shown` are paths inside it
-    without a link in them, folders or files; nothing is `writable` but what is hidden."""
+    without a link in them, folders or files, and `scratch` folders that are empty even there. Nothing else is
+    `writable`."""
 
     source: str
     path: str
     hidden: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
+    scratch: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
 
     def show(self) -> None:
@@ -41,8 +43,7 @@ class HostTree:
         kernel.mount(self.source, self.path, flags=kernel.MS_BIND | kernel.MS_REC)
         kernel.make_read_only(self.path)
         for place in self.hidden:
-            flags = kernel.MS_NOSUID | kernel.MS_NODEV
-            kernel.mount("tmpfs", self.path + place, "tmpfs", flags, "mode=1777,size=25%")
+            self._empty(place)
         for place in self.shown:
             origin, target = self.source.rstrip("/") + place, self.path + place
             if os.path.isdir(origin):
@@ -53,19 +54,32 @@ class HostTree:
                     pass
             kernel.mount(origin, target, flags=kernel.MS_BIND | kernel.MS_REC)
             kernel.make_read_only(target)
+        for place in self.scratch:
+            if _is_below(place, self.hidden) and not _is_below(place, self.shown):
+                os.makedirs(self.path + place, exist_ok=True)
+            self._empty(place)
+
+    def _empty(self, place: str) -> None:
+        from needed.verify import kernel
+
+        flags = kernel.MS_NOSUID | kernel.MS_NODEV
+        kernel.mount("tmpfs", self.path + place, "tmpfs", flags, "mode=1777,size=25%")
 
     def hides(self, path: str) -> bool:
         """Whether a program that names `path` does not get what stands there in the tree."""
-        return _is_below(path, self.hidden) and not _is_below(path, self.shown)
+        hidden = _is_below(path, self.hidden) and not _is_below(path, self.shown)
+        return hidden or _is_below(path, self.scratch)
 
     def place(self, path: str) -> str:
         """Where `path` of the tree, without links in it, is shown."""
         return self.path + path
 
 
-def host_tree(root: DirectoryRoot, point: str, empty: Iterable[str], wanted: Iterable[str]) -> HostTree:
-    """The tree of `root` to be shown at `point`, the folders `empty` hidden too (a home, a folder to write to), and
-    `wanted` paths shown wherever they are.
+def host_tree(
+    root: DirectoryRoot, point: str, home: str, wanted: Iterable[str], scratch: Iterable[str] = ()
+) -> HostTree:
+    """The tree of `root` to be shown at `point`, `home` hidden too, `wanted` paths shown wherever they are, and the
+    folders `scratch` empty, to be written to.
 
     Raises SandboxError for a tree that has no folder for devices and processes.
     """
@@ -76,7 +90,7 @@ def host_tree(root: DirectoryRoot, point: str, empty: Iterable[str], wanted: Ite
             hint = f"mkdir {root.path.rstrip('/')}{name}"
             raise SandboxError(f"{name}: the root has no such folder, which every program has", hints=[hint])
     hidden: dict[str, None] = {}
-    for name in (*HIDDEN, *empty):
+    for name in (*HIDDEN, home):
         found = walker.find(name) if name.startswith("/") else None
         if found is not None and found.entry.kind == "directory" and found.path != "/":
             hidden[found.path] = None
@@ -88,7 +102,9 @@ def host_tree(root: DirectoryRoot, point: str, empty: Iterable[str], wanted: Ite
         if found is not None and found.path not in hidden and _is_below(found.path, outer):
             shown[found.path] = None
     apart = (one for one in sorted(shown) if not _is_below(one, [other for other in shown if other != one]))
-    return HostTree(root.path, point, outer, tuple(apart))
+    places = filter(None, map(walker.find, scratch))
+    empty = tuple(dict.fromkeys(found.path for found in places if found.entry.kind == "directory" and found.path != "/"))
+    return HostTree(root.path, point, outer, tuple(apart), empty)
 
 
 def mount_point(folder: str) -> str:

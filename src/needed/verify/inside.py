@@ -18,7 +18,8 @@ from needed.verify.namespaces import keep
 
 def orders(tree: HostTree, command: Command, limits: Limits) -> bytes:
     """What `main` reads."""
-    words = [os.fsencode(tree.source).decode("utf-8", "surrogateescape"), tree.path, tree.hidden, tree.shown]
+    source = os.fsencode(tree.source).decode("utf-8", "surrogateescape")
+    words = [source, tree.path, tree.hidden, tree.shown, tree.scratch]
     started = [command.argv, command.env, command.directory, command.user, command.network]
     bounds = [limits.seconds, limits.memory, limits.processes]
     return json.dumps([words, started, bounds]).encode()
@@ -31,7 +32,7 @@ def main(orders_from: str, failure: str) -> None:
     argv, env, directory, user, network = command
     pairs = tuple((name, text) for name, text in env)
     found = Command(tuple(argv), pairs, directory, (user[0], user[1]), network)
-    shown = HostTree(tree[0], tree[1], tuple(tree[2]), tuple(tree[3]))
+    shown = HostTree(tree[0], tree[1], tuple(tree[2]), tuple(tree[3]), tuple(tree[4]))
     ours, theirs = socket.socketpair()
     ours.close()  # nobody asks for connections
     keep(shown, found, Limits(*limits), ((0, 1, 2), theirs, int(failure)))

@@ -16,7 +16,6 @@ import sys
 from needed.errors import ReadError, SandboxError
 from needed.root import Walker
 from needed.verify.inside import orders
-from needed.verify.namespaces import BROKEN
 from needed.verify.strace_output import CALLS, DENIED, Reading
 from needed.verify.trace import KINDS, Run, trace_of
 
@@ -96,25 +95,38 @@ class StraceTracer:
         process = subprocess.Popen(words, pass_fds=(target, given, complain))
         for descriptor in (target, given, complain):
             os.close(descriptor)
-        timer = Timer(seconds, process.send_signal, [signal.SIGTERM]) if seconds else None
-        if timer:
+        ended: list[int] = []  # the status of a program that we ended
+        timer = Timer(seconds, _end, (process.pid, ended, 128 + signal.SIGTERM))
+        if seconds:
             timer.start()
         try:
             with open(source, "rb") as stream:
                 try:
                     reading.read(stream)
-                except KeyboardInterrupt:  # strace has it too, and ends the program
-                    process.send_signal(signal.SIGTERM)
+                except KeyboardInterrupt:  # the program is in a session of its own, and strace goes on until it ends
+                    _end(process.pid, ended, 128 + signal.SIGINT)
                     reading.read(stream)
+            process.wait()
         finally:
-            if timer:
-                timer.cancel()
-            if process.poll() is None and sys.exc_info()[0] is not None:
+            timer.cancel()
+            if process.poll() is None:  # the sandbox goes with it
                 process.kill()
-            status = process.wait()
+                process.wait()
             with open(complaint, "rb") as file:
                 said = file.read(4096).decode("utf-8", "replace")
-        return (status if status >= 0 else 128 - status), said if status in (0, BROKEN) or said else ""
+        status = process.returncode
+        return ended[0] if ended else status if status >= 0 else 128 - status, said
+
+
+def _end(strace: int, ended: list[int], status: int) -> None:
+    """Kill the keeper that `strace` started: the kernel ends the sandbox, and strace has nothing more to follow."""
+    ended.append(status)
+    try:
+        with open(f"/proc/{strace}/task/{strace}/children", encoding="ascii") as file:
+            for child in file.read().split():
+                os.kill(int(child), signal.SIGKILL)
+    except (OSError, ValueError):
+        return  # all is over already
 
 
 def settle(reading: Reading, root: Root, tree: HostTree, run: Run) -> Trace:
