@@ -10,11 +10,12 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import needed as needed_package
 import pytest
 from tests.engines.conftest import NEEDED, Needed
 from tests.engines.engines import Docker, run
 from tests.engines.jobs import build
+
+import needed as needed_package
 
 Found = dict[str, dict[str, list[str]]]
 
@@ -296,10 +297,10 @@ def test_a_script_with_a_computed_import_runs_with_its_trace(docker: Docker, nee
 
 def test_git_clones_with_its_trace(docker: Docker, needed: Needed, folder: Path) -> None:
     run("git", "init", "-q", "--bare", folder / "there.git")
-    words = ("git", "-c", "safe.directory=*", "clone", "-q", f"file://{folder}/there.git", "/tmp/here")
-    needed("trace", "-o", "it.trace", "--", *words)
+    words = ("clone", "-q", f"file://{folder}/there.git")
+    needed("trace", "-o", "it.trace", "--", "git", *words, "/tmp/here")
     job = build(docker, needed, "clone", "git", "--no-rule", "all", "--trace", "it.trace")
-    job.work(*words[1:], options=("--tmpfs", "/tmp:mode=1777"))
+    job.work(*words, "/srv/here", options=("--tmpfs", "/srv", "--user", "0"))  # whose the repository is
 
 
 def test_as_nobody_the_trace_is_the_same() -> None:

@@ -103,8 +103,8 @@ def host_tree(
             shown[found.path] = None
     apart = (one for one in sorted(shown) if not _is_below(one, [other for other in shown if other != one]))
     places = filter(None, map(walker.find, scratch))
-    empty = tuple(dict.fromkeys(found.path for found in places if found.entry.kind == "directory" and found.path != "/"))
-    return HostTree(root.path, point, outer, tuple(apart), empty)
+    empty = dict.fromkeys(one.path for one in places if one.entry.kind == "directory" and one.path != "/")
+    return HostTree(root.path, point, outer, tuple(apart), tuple(empty))
 
 
 def mount_point(folder: str) -> str:

@@ -8,10 +8,14 @@ calls refused by the same filter.
 
 from __future__ import annotations
 
+import fcntl
+import io
 import os
 import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 
 from needed.errors import ReadError, SandboxError
 from needed.root import Walker
@@ -21,12 +25,15 @@ from needed.verify.trace import KINDS, Run, trace_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer as Buffer
+
     from needed.root import Found, Root
     from needed.verify.command import Command, Limits
     from needed.verify.host_tree import HostTree
     from needed.verify.strace_output import Asked
     from needed.verify.trace import Trace
 
+PIPE = 1 << 20  # bytes that strace may be ahead of us: what anybody may have (pipe-max-size of proc_sys_fs(5))
 OLDEST = (5, 11)  # --decode-pids and -y of AT_FDCWD
 # Where a program that is traced looks for what it makes itself, under names that change from run to run.
 PASSING = ("/tmp/", "/var/tmp/", "/run/", "/var/run/", "/proc/", "/dev/", "/sys/")  # noqa: S108
@@ -100,7 +107,7 @@ class StraceTracer:
         if seconds:
             timer.start()
         try:
-            with open(source, "rb") as stream:
+            with io.BufferedReader(_Patient(source, "rb"), PIPE) as stream:
                 try:
                     reading.read(stream)
                 except KeyboardInterrupt:  # the program is in a session of its own, and strace goes on until it ends
@@ -116,6 +123,20 @@ class StraceTracer:
                 said = file.read(4096).decode("utf-8", "replace")
         status = process.returncode
         return ended[0] if ended else status if status >= 0 else 128 - status, said
+
+
+class _Patient(io.FileIO):
+    """A pipe that is read a little later, and so in large pieces: strace writes each line by itself, and on a machine
+    with few processors to be woken for each costs as much as the traced calls do."""
+
+    def __init__(self, descriptor: int, mode: str) -> None:
+        super().__init__(descriptor, mode)
+        with suppress(OSError):  # whoever has many pipes has small ones
+            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, PIPE)
+
+    def readinto(self, buffer: Buffer) -> int | None:
+        time.sleep(0.002)
+        return super().readinto(buffer)
 
 
 def _end(strace: int, ended: list[int], status: int) -> None:
