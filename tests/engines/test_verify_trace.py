@@ -30,6 +30,7 @@ HEAD = """
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -37,6 +38,16 @@ HEAD = """
 #include <unistd.h>
 """
 OPENED = 'static int opens(const char *path) { int f = open(path, O_RDONLY); if (f >= 0) close(f); return f < 0; }\n'
+# An open(2) of 32 bit in a program of 64, which has another number.
+INT80 = """
+#ifdef __x86_64__
+char *low = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0); long got;
+strcpy(low, "data"); asm volatile("int $0x80" : "=a"(got) : "a"(5), "b"(low), "c"(0), "d"(0) : "memory");
+return got < 0;
+#else
+return opens("data");
+#endif
+"""
 # Each writes nothing, and reads `data` in the folder that it is in, which is the working directory too.
 PROGRAMS = {
     "dirfd": "int f = open(\".\", O_PATH | O_DIRECTORY); return chdir(\"/\") || openat(f, \"data\", O_RDONLY) < 0;",
@@ -47,6 +58,7 @@ PROGRAMS = {
     "return syscall(SYS_execveat, f, \"cat\", with, no, 0);",
     "fexecve": "char *no[] = {0}, *with[] = {\"cat\", \"data\", 0}; int f = open(\"/bin/cat\", O_RDONLY);"
     "return fexecve(f, with, no);",
+    "32 bit": INT80,
     "links": "return symlink(words[1], \"/tmp/to\") || opens(\"/tmp/to/data\");",
 }
 URING = (
@@ -85,7 +97,7 @@ static void *swap(void *folder) { while (!stop) { snprintf(name, 4096, "%s/data"
 
 
 def compiled(folder: Path, name: str, body: str, before: str = "") -> Path:
-    (folder / f"{name}.c").write_text(f"{HEAD}{OPENED}{before}int main(int count, char **words) {{ {body} }}\n")
+    (folder / f"{name}.c").write_text(f"{HEAD}{OPENED}{before}int main(int count, char **words)\n{{\n{body}\n}}\n")
     run("gcc", "-w", "-pthread", "-o", folder / name, folder / f"{name}.c")
     return folder / name
 
