@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -225,6 +226,19 @@ def test_seconds_end_what_does_not_end_and_nothing_is_left(needed: Needed, folde
     assert marker in document(folder)["opened"]
     left = [name for name in os.listdir("/proc") if name.isdigit() and b"sleep\x003600" in _command_line(name)]
     assert left == []
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])
+def test_who_stops_the_trace_stops_the_program(folder: Path, number: int, status: int) -> None:
+    words = [str(NEEDED), "trace", "-o", "it.trace", "--", "sh", "-c", "cat data; exec sleep 3599"]
+    process = subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, process_group=0)
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.read(4) == b"data"
+        os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+        assert process.stdout.read() == b""  # until the last who could write there has ended
+    assert process.returncode == status
+    assert (folder / "it.trace").exists() == (number != signal.SIGKILL)
 
 
 def _command_line(number: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 from needed.cli.console import write, write_sentence
@@ -67,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     from needed.verify.strace import StraceTracer
     from needed.verify.trace import merge_traces, render_trace
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the program ends, and its trace stays
     root = open_root_option(arguments.root)
     if not isinstance(root, DirectoryRoot):
         hint = "copy it to a folder first, or name a folder that has such a tree"

@@ -19,6 +19,7 @@ from contextlib import suppress
 
 from needed.errors import ReadError, SandboxError
 from needed.root import Walker
+from needed.verify import kernel
 from needed.verify.inside import orders
 from needed.verify.strace_output import CALLS, DENIED, Reading
 from needed.verify.trace import KINDS, Run, trace_of
@@ -99,7 +100,7 @@ class StraceTracer:
             "-o", f"/dev/fd/{target}", "--",
             sys.executable, "-I", "-S", "-X", "utf8", "-c", _START, package, str(given), str(complain),
         ]  # fmt: skip
-        process = subprocess.Popen(words, pass_fds=(target, given, complain))
+        process = subprocess.Popen(words, pass_fds=(target, given, complain), preexec_fn=_end_with_us)  # noqa: PLW1509  (no thread yet)
         for descriptor in (target, given, complain):
             os.close(descriptor)
         ended: list[int] = []  # the status of a program that we ended
@@ -137,6 +138,11 @@ class _Patient(io.FileIO):
     def readinto(self, buffer: Buffer) -> int | None:
         time.sleep(0.002)
         return super().readinto(buffer)
+
+
+def _end_with_us() -> None:
+    """Before strace begins: it ends when we do, whatever ends us, and the sandbox ends with it."""
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _end(strace: int, ended: list[int], status: int) -> None:
