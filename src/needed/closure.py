@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 @value
 class Reason:
     """Why a path ships. `kind` is one of "requested", "interpreter of", "needed by", "read by", "symlink to",
-    "included", "generated", "package", "rule"; `subject` what it refers to (a path, a name), "" where there is nothing
-    to refer to. Of a rule also its name, and its evidence, what of the subject it recognised: "imports getaddrinfo"."""
+    "included", "generated", "package", "traced", "rule"; `subject` what it refers to (a path, a name, a command line),
+    "" where there is nothing to refer to. Of a rule also its name, and its evidence, what of the subject it recognised:
+    "imports getaddrinfo"."""
 
     kind: str
     subject: str = ""

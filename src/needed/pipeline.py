@@ -132,7 +132,7 @@ def plan_of_image(root: ImageRoot, name: str, own: tuple[OwnRule, ...] = ()) -> 
     additions = [Addition(path, path) for path in request.additions]
     user = parse_user(root.config.user)
     choices = Choices(user, tuple(root.config.env), request.rules, frozenset(request.off), request.along)
-    choices = replace(choices, whole=request.packages, own=own)
+    choices = replace(choices, whole=request.packages, commands=request.traces, own=own)
     return plan(root, request.programs, additions, settings, choices=choices)
 
 
@@ -149,7 +149,8 @@ def default_configuration(planned: Plan, given: Configuration, *, told: frozense
     # What `env` of a script's first line looks up must be found too, and what a program starts by its name.
     started: list[LoadList | Script] = [*planned.closure.programs, *planned.closure.scripts]
     helpers = [item.path for item in started if item.reason.kind == "interpreter of"]
-    helpers += [item.path for item in started if item.reason.rule and item.path.rpartition("/")[0] in SEARCH_PATH]
+    by_name = [item.path for item in started if item.reason.rule or item.reason.kind == "traced"]
+    helpers += [path for path in by_name if path.rpartition("/")[0] in SEARCH_PATH]
     if (len(paths) > 1 or helpers) and not any(item.startswith("PATH=") for item in given.env):
         folders = dict.fromkeys(path.rpartition("/")[0] or "/" for path in (*paths, *helpers))
         given = replace(given, env=(*given.env, "PATH=" + ":".join(folders)))

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from needed.rootfs import Rootfs
 
 PREFIX = "needed build"
-_OPTIONS = ("--add", "--hwcaps", "--rule", "--no-rule", "--with", "--package")
+_OPTIONS = ("--add", "--hwcaps", "--rule", "--no-rule", "--with", "--package", "--trace")
 
 
 @value
 class Request:
     """`programs` and `additions` are paths in the image; `hwcaps` is the level asked for, "" for the baseline. `rules`,
-    `off`, `along` and `packages` are what was said to the rules (see `rules.choices`)."""
+    `off`, `along` and `packages` are what was said to the rules (see `rules.choices`), `traces` the command lines of
+    programs that were traced."""
 
     programs: tuple[str, ...]
     additions: tuple[str, ...] = ()
@@ -31,6 +32,7 @@ class Request:
     off: tuple[str, ...] = ()
     along: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    traces: tuple[str, ...] = ()
 
 
 def render_request(request: Request) -> str:
@@ -43,6 +45,7 @@ def render_request(request: Request) -> str:
     words += [f"--no-rule {_quoted(name)}" for name in request.off]
     words += [f"--with {_quoted(name)}" for name in request.along]
     words += [f"--package {_quoted(name)}" for name in request.packages]
+    words += [f"--trace {_quoted(command)}" for command in request.traces]
     return " ".join((PREFIX, *words))
 
 
@@ -87,7 +90,7 @@ def parse_request(line: str) -> Request | None:
         (given["--hwcaps"] or [""])[-1],
         preload,
         tuple(rules),
-        *(tuple(given[option]) for option in ("--no-rule", "--with", "--package")),
+        *(tuple(given[option]) for option in ("--no-rule", "--with", "--package", "--trace")),
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from needed.cli.quick import Arguments
     from needed.errors import NeededError
 
-_VERBS = ("build", "ldd", "check", "why", "scan", "inspect", "rules", "completion")
+_VERBS = ("build", "ldd", "check", "why", "scan", "inspect", "rules", "trace", "completion")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -149,6 +149,8 @@ def _module(name: str) -> _Verb:
         from needed.cli import inspect as module  # type: ignore[no-redef]
     elif name == "rules":
         from needed.cli import rules as module  # type: ignore[no-redef]
+    elif name == "trace":
+        from needed.cli import trace as module  # type: ignore[no-redef]
     else:
         from needed.cli import completion as module  # type: ignore[no-redef]
     return module

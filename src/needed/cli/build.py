@@ -58,6 +58,8 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     option("--empty", action="store_true", help="no program: an image without a file, or with --add only")
     option("--add", action="append", default=[], metavar="SRC[:DEST]", help="a further file or folder of the root")
     add_rule_options(option)
+    option("--trace", action="append", default=[], metavar="FILE", help="what a traced program used (`needed trace`)")
+    option("--allow-secret", action="append", default=[], metavar="PATH", help="take this secret of a trace along")
     option("--library-path", metavar="DIRS", help="resolve with LD_LIBRARY_PATH set to DIRS, and set it in the image")
     option("--ldconfig", action="store_true", help="resolve as if ldconfig had just been run in the root")
     option("--preload", action="store_true", help="take along what the root's /etc/ld.so.preload names")
@@ -106,6 +108,11 @@ def run(arguments: argparse.Namespace) -> int:
     additions = [parse_addition(text, arguments.root) for text in arguments.add]
     root = open_root_option(arguments.root, arguments.platform)
     choices = choices_of(arguments, given.env, arguments.user)
+    if arguments.trace:
+        from needed.cli.traces import traced_by
+
+        allowed = [_inside(path, arguments.root) for path in arguments.allow_secret]
+        choices = replace(choices, traced=traced_by(arguments.trace, root, allowed))
     planned = plan(root, programs, additions, _settings(arguments), arguments.platform, choices=choices)
     if arguments.dry_run:
         _show_plan(planned, as_json=arguments.json)
@@ -119,6 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
         tuple(sorted(choices.off)),
         choices.along,
         choices.packages,
+        tuple(dict.fromkeys(one.command for one in choices.traced)),
     )
     given = replace(given, created_by=render_request(request))
     configuration = default_configuration(planned, given, told=told)

@@ -40,10 +40,9 @@ def find_package(view: View, name: str, selection: Selection) -> Iterator[Findin
     yield from _told(selection, name)
 
 
-def find_in_image(view: View, packages: tuple[str, ...], known: set[str]) -> Iterator[Finding]:
-    """The same of an image that was built of `packages`: it has no database, and all that it holds was wanted. What is
-    `known` to be there for another reason is left to that."""
-    reason = Reason(KIND, ", ".join(packages))
+def find_in_image(view: View, reason: Reason, known: set[str]) -> Iterator[Finding]:
+    """The same of an image that was built of packages or traces: it has no database, and all that it holds was wanted
+    for `reason`. What is `known` to be there for another reason is left to that."""
     leader = next((program.path for program in view.closure.programs), "")
     for path, kind in view.tree("/"):
         if path in known:

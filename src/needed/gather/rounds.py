@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from needed.rules.finding import Finding
 
 PACKAGE = Rule(KIND)  # what was asked for by a package's name, told and counted as a rule's
+TRACED = Rule("traced")  # what a program asked for that was run
 NOTHING: Mapping[str, str] = {}
 MAX_ROUNDS = 30
 # What belongs to glibc and musl: what these import of each other says nothing about what a program asks for.
@@ -131,14 +132,18 @@ class _Gathering:
         for name, selection in self.packages.items():
             self.take_in([(PACKAGE, list(find_package(self.view, name, selection)))])
             self.evidence.setdefault(PACKAGE.name, {})[Evidence(name)] = None
+        if self.choices.traced:
+            self.take_traced()
         self.ask_all()
-        if self.choices.whole:
-            self.take_in([(PACKAGE, list(find_in_image(self.view, self.choices.whole, self.known())))])
-            self.ask_all()
+        for rule, named in ((PACKAGE, self.choices.whole), (TRACED, self.choices.commands)):
+            if named:
+                reason = Reason(rule.name, ", ".join(named))
+                self.take_in([(rule, list(find_in_image(self.view, reason, self.known())))])
+                self.ask_all()
         self.tell_unasked()
         applied = (
             Applied(rule.name, tuple(self.evidence.get(rule.name, ())), tuple(self.told.get(rule.name, ())))
-            for rule in (PACKAGE, *self.rules)
+            for rule in (PACKAGE, TRACED, *self.rules)
             if rule.name in self.evidence or rule.name in self.told
         )
         return Gathered(
@@ -180,6 +185,16 @@ class _Gathering:
         """Where all stands that is asked for so far."""
         paths = {item.found.path for item in self.closure.objects} | {item.found.path for item in self.closure.scripts}
         return paths | {self.view.canonical(item.path) or item.path for item in self.placed}
+
+    def take_traced(self) -> None:
+        """What programs that were traced asked for: first what they executed, in whose processes the rest is."""
+        from needed.gather.traced import find_traced
+
+        traced = self.choices.traced
+        self.evidence[TRACED.name] = dict.fromkeys(Evidence(one.command) for one in traced)
+        for executed in (True, False):
+            chosen = [one for one in traced if (one.how == "executed") is executed]
+            self.take_in([(TRACED, list(find_traced(self.view, chosen)))])
 
     def opens_something(self, by: str, name: str) -> bool:
         """Whether dlopen(3) of `name` by the object at `by` would succeed."""

@@ -104,8 +104,8 @@ def _rule_of(path: str, rootfs: Rootfs, owner: dict[str, str]) -> str:
         if reasons[0].rule:
             rule = reasons[0].rule
             break
-        if reasons[0].kind == "package":
-            rule = f"package {reasons[0].subject}"
+        if reasons[0].kind in ("package", "traced"):
+            rule = f"{reasons[0].kind} {reasons[0].subject}"
             break
         at = reasons[0].subject
     else:
@@ -122,7 +122,7 @@ def render_rules(applied: Iterable[Applied], rootfs: Rootfs) -> Iterator[str]:
         if share:
             yield f"rule    {item.rule:<14} {share.size:>12,} bytes in {share.files:,} file{'s' * (share.files != 1)}"
     for name, share in brought.items():
-        if name.startswith("package "):
+        if name.startswith(("package ", "traced ")):
             yield f"{name:<22} {share.size:>12,} bytes in {share.files:,} file{'s' * (share.files != 1)}"
     for item in applied:
         for tell in item.told:

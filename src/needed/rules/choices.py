@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from needed.rules.finding import Traced
     from needed.rules.own import OwnRule
 
 EVERY = "all"
@@ -19,7 +20,8 @@ class Choices:
     """`user` and `env` (NAME=VALUE) are the image's. `values` are what `--rule NAME=VALUE` said, "" for a bare name;
     `off` the names of `--no-rule`. `along` are programs and libraries to take along, `packages` the names of packages,
     `own` the rules of a project's configuration file. `whole` are packages in place of `packages` where the root is an
-    image that was built of them: then all that it holds was wanted."""
+    image that was built of them: then all that it holds was wanted. `traced` is what programs asked for that were run,
+    and `commands` their lines in place of it where the root is an image that was built of them."""
 
     user: tuple[int, int] = (65532, 65532)
     env: tuple[str, ...] = ()
@@ -29,6 +31,8 @@ class Choices:
     packages: tuple[str, ...] = ()
     own: tuple[OwnRule, ...] = ()
     whole: tuple[str, ...] = ()
+    traced: tuple[Traced, ...] = ()
+    commands: tuple[str, ...] = ()
 
     def value(self, rule: str) -> str | None:
         """What `--rule` said of `rule`, the last if several; None if nothing."""

@@ -85,4 +85,15 @@ class Settled:
     path: str
 
 
+@value
+class Traced:
+    """What a program that was traced found at `path`, a path string. `how` is "executed", "loaded" (as code), "opened",
+    "listed" (a folder) or "seen"; `by` are the programs that asked, `command` the line that was run."""
+
+    path: str
+    how: str
+    by: tuple[str, ...]
+    command: str
+
+
 Finding = Take | Make | Link | Execute | Load | Tell | Settled

@@ -83,6 +83,12 @@ class Bundle:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.remove()
 
+    def show(self) -> None:
+        """Make a mount of it, in a name space of mounts that is the sandbox's alone. Raises OSError."""
+        from needed.verify import kernel
+
+        kernel.mount(self.path, self.path, flags=kernel.MS_BIND)
+
     def place(self, path: str) -> str:
         """Where `path` of the image, without links in it, stands on this machine."""
         return self.path + path

@@ -26,6 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from needed.verify.bundle import Bundle
     from needed.verify.command import Command, Limits
+    from needed.verify.host_tree import HostTree
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2",
@@ -68,7 +69,7 @@ class Started:
         self._control.close()
 
 
-def start(bundle: Bundle, command: Command, limits: Limits, streams: tuple[int, int, int]) -> Started:
+def start(bundle: Bundle | HostTree, command: Command, limits: Limits, streams: tuple[int, int, int]) -> Started:
     """Start `command` in `bundle` with these standard streams."""
     ours, theirs = socket.socketpair()
     reading, writing = os.pipe()
@@ -77,7 +78,7 @@ def start(bundle: Bundle, command: Command, limits: Limits, streams: tuple[int, 
         try:
             ours.close()
             os.close(reading)
-            _keep(bundle, command, limits, (streams, theirs, writing))
+            keep(bundle, command, limits, (streams, theirs, writing))
         finally:
             os._exit(BROKEN)
     theirs.close()
@@ -85,8 +86,8 @@ def start(bundle: Bundle, command: Command, limits: Limits, streams: tuple[int, 
     return Started(keeper, ours, reading)
 
 
-def _keep(
-    bundle: Bundle, command: Command, limits: Limits, ends: tuple[tuple[int, int, int], socket.socket, int]
+def keep(
+    bundle: Bundle | HostTree, command: Command, limits: Limits, ends: tuple[tuple[int, int, int], socket.socket, int]
 ) -> None:
     """The keeper: makes the sandbox, starts the program, and ends as it ends."""
     streams, control, failure = ends
@@ -124,10 +125,10 @@ def _enter(command: Command) -> None:
         kernel.raise_loopback()
 
 
-def _mount_tree(bundle: Bundle, command: Command) -> None:
+def _mount_tree(bundle: Bundle | HostTree, command: Command) -> None:
     mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
     top, everything = bundle.path, "/" in bundle.writable
-    mount(top, top, flags=kernel.MS_BIND)
+    bundle.show()
     for path in () if everything else bundle.writable:
         bind(top + path, top + path)
     for one in command.mounts:
@@ -154,7 +155,9 @@ def _mount_devices(folder: str, flags: int) -> None:
     mount("tmpfs", f"{folder}/shm", "tmpfs", flags | kernel.MS_NOEXEC, "mode=1777,size=64m")
 
 
-def _become(bundle: Bundle, command: Command, limits: Limits, ends: tuple[tuple[int, int, int], int]) -> None:
+def _become(
+    bundle: Bundle | HostTree, command: Command, limits: Limits, ends: tuple[tuple[int, int, int], int]
+) -> None:
     """Process 1 of the sandbox: the last of ours, then the program. What fails is said before it ends."""
     streams, failure = ends
     status = BROKEN
