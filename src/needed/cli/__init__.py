@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from needed.cli.quick import Arguments
     from needed.errors import NeededError
 
-_VERBS = ("build", "ldd", "check", "why", "scan", "inspect", "rules", "completion")
+_VERBS = ("build", "verify", "ldd", "check", "why", "scan", "inspect", "rules", "completion")
+_BEHIND = ("verify",)  # the verbs that take a command behind `--`
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,7 +58,13 @@ def _run(words: list[str]) -> int:
         print(f"needed {__version__}")
         return 0
     given = [_as_utf8(word) for word in words]
+    behind: list[str] | None = None
+    if given and given[0] in _BEHIND and "--" in given:
+        at = given.index("--")
+        given, behind = given[:at], given[at + 1 :]
     arguments: Any = _plain(given) or parser(given).parse_args(given or ["--help"])
+    if behind is not None:
+        arguments.words = behind
     status: int = arguments.run(arguments)
     return status
 
@@ -137,6 +144,8 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
 def _module(name: str) -> _Verb:
     if name == "build":
         from needed.cli import build as module
+    elif name == "verify":
+        from needed.cli import verify as module  # type: ignore[no-redef]
     elif name == "ldd":
         from needed.cli import ldd as module  # type: ignore[no-redef]
     elif name == "check":

@@ -139,7 +139,7 @@ def _write(
     from needed.output.spool import SpoolStore
 
     codec, reference, destinations = shape
-    _stop_on_signals()
+    stop_on_signals()
     progress = Progress(sys.stderr, _packing) if not arguments.quiet and sys.stderr.isatty() else None
     cache = None if arguments.no_cache else _member_cache()
     packing = Packing(codec, None, progress, cache)
@@ -387,7 +387,7 @@ def _folder(destination: Destination) -> str:
     return os.path.dirname(os.path.abspath(destination.path))
 
 
-def _stop_on_signals() -> None:
+def stop_on_signals() -> None:
     """End as from an exception, so that what was begun is removed."""
     # `signal` is this with enums, and `enum` takes longer to import than a program to resolve.
     import _signal as signal  # type: ignore[import-not-found]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
 
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
@@ -42,6 +43,16 @@ def bind(source: str, target: str, *, read_only: bool = False, recursive: bool =
     mount(source, target, flags=MS_BIND | (MS_REC if recursive else 0))
     flags = MS_NOSUID | MS_NODEV | (MS_RDONLY if read_only else 0)
     mount("none", target, flags=MS_BIND | MS_REMOUNT | flags | flags_of(target))
+    if recursive and read_only:
+        set_read_only(target)
+
+
+def set_read_only(target: str) -> None:
+    """`target` and every mount below it, by mount_setattr(2), whose number is the same on every machine."""
+    attributes = struct.pack("QQQQ", 1, 0, 0, 0)  # MOUNT_ATTR_RDONLY is set, nothing cleared
+    size = ctypes.c_size_t(len(attributes))
+    place = ctypes.c_long(-100), os.fsencode(target), ctypes.c_long(0x8000)  # AT_FDCWD, AT_RECURSIVE
+    _check(_libc.syscall(ctypes.c_long(442), *place, attributes, size), f"mount_setattr {target}")
 
 
 def flags_of(target: str) -> int:
@@ -89,7 +100,6 @@ def raise_loopback() -> None:
     """`ip link set lo up` (netdevice(7))."""
     import fcntl
     import socket
-    import struct
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         request = struct.pack("16sH14x", b"lo", 0x41)  # IFF_UP | IFF_RUNNING
