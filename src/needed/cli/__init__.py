@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from needed.errors import NeededError
 
 _VERBS = ("build", "verify", "ldd", "check", "why", "scan", "inspect", "rules", "completion")
-_BEHIND = ("verify",)  # the verbs that take a command behind `--`
+_WITH_COMMAND = ("verify",)  # what follows `--` are the words of a program, which nobody here reads
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,14 +57,13 @@ def _run(words: list[str]) -> int:
 
         print(f"needed {__version__}")
         return 0
-    given = [_as_utf8(word) for word in words]
-    behind: list[str] | None = None
-    if given and given[0] in _BEHIND and "--" in given:
-        at = given.index("--")
-        given, behind = given[:at], given[at + 1 :]
+    given, behind = [_as_utf8(word) for word in words], None
+    if given and given[0] in _WITH_COMMAND and "--" in given:
+        cut = given.index("--")
+        given, behind = given[:cut], given[cut + 1 :]
     arguments: Any = _plain(given) or parser(given).parse_args(given or ["--help"])
     if behind is not None:
-        arguments.words = behind
+        arguments.command = behind
     status: int = arguments.run(arguments)
     return status
 

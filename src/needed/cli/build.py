@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from needed.output.destination import Destination
     from needed.output.member_cache import MemberCache
     from needed.pipeline import Plan
+    from needed.root import Root
 
 _EPILOG = """\
 A DESTINATION is oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, tar:FILE,
@@ -65,6 +66,8 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     option("--compression", metavar="KIND", help="none, gzip[:1-12], zstd[:1-22] (default gzip; none for tar:)")
     option("--no-cache", action="store_true", help="compress everything again; the bytes are the same")
     option("--platform", default="", metavar="OS/ARCH", help="refuse programs that are for another one")
+    option("--verify", action="store_true", help="run it first, and write nothing unless it passes (needed verify)")
+    option("--verify-args", metavar="WORDS", help="run it with these arguments, and it must end with 0")
     words = parser.add_argument_group("configuration, in Docker's words")
     option = words.add_argument
     option("--entrypoint", metavar="WORDS", help='as words or a JSON list; "" for none')
@@ -122,6 +125,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     given = replace(given, created_by=render_request(request))
     configuration = default_configuration(planned, given, told=told)
+    if arguments.verify or arguments.verify_args is not None:
+        stop_on_signals()
+        _verify(arguments, planned, configuration, root)
     if arguments.load:
         destinations.append(_engine(reference))
     return _write(arguments, planned, configuration, (codec, reference, destinations))
@@ -161,6 +167,29 @@ def _write(
     ]
     _report(arguments, planned, image, str(reference), pairs)
     return 0
+
+
+def _verify(arguments: argparse.Namespace, planned: Plan, configuration: Configuration, source: Root) -> None:
+    """Run what would be written. Raises VerifyError unless it passes, SandboxError where nothing can run it."""
+    from needed.cli.verify import checks_in, judge
+    from needed.errors import SandboxError, VerifyError
+    from needed.image.build import config_of
+    from needed.proof import RootfsRoot
+    from needed.report.verify import render_verdict
+    from needed.verify.checks import STARTS, Check
+    from needed.verify.judge import Subject
+
+    words = _words("verify-args", arguments.verify_args)
+    checks = (Check(args=words),) if words else checks_in(None) or (STARTS,)
+    config = config_of(planned.platform, configuration, ())
+    verdict = judge(Subject(RootfsRoot(planned.rootfs), config, source), checks)
+    lines = list(render_verdict(verdict, "what was built"))
+    if verdict.exit_code == 0:
+        for line in () if arguments.quiet or arguments.json else lines:
+            write(line, sys.stderr)
+        return
+    kind = SandboxError if verdict.exit_code == SandboxError.exit_code else VerifyError
+    raise kind("nothing was written, for the image was not shown to run", details=lines)
 
 
 def _packing(done: int, total: int) -> str:

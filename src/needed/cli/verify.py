@@ -14,7 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from needed.cli.quick import Arguments
     from needed.verify.checks import Check
     from needed.verify.judge import Subject, Verdict
 
@@ -44,7 +43,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "verify",
         help="run an image, and say whether it does what is asked",
         usage="needed verify [OPTION...] IMAGE [-- ARGS]",
-        description="Runs an image in a sandbox and says whether it does what is asked of it:\nverified, failed, or not verified.",
+        description="Runs an image in a sandbox and says whether it does what is asked of it.",
         epilog=_EPILOG,
         allow_abbrev=False,
     )
@@ -69,7 +68,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     option("--http-contains", action="append", default=[], metavar="TEXT", help="and the answer has TEXT")
     option("--tcp", action="append", default=[], metavar="PORT", help="it listens on PORT")
     option("--stays-up", default="", metavar="SECONDS", help="it is still running after SECONDS")
-    parser.set_defaults(run=run, words=())
+    parser.set_defaults(run=run, command=())
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -92,8 +91,7 @@ def judge(subject: Subject, checks: tuple[Check, ...]) -> Verdict:
     from needed.verify.judge import verify
     from needed.verify.native import Native
 
-    folder, path = temporary_folder(), os.environ.get("PATH", os.defpath)
-    return verify(subject, checks, lambda machine: Native(folder, machine, path))
+    return verify(subject, checks, Native(temporary_folder()))
 
 
 def show(verdict: Verdict, image: str, *, as_json: bool) -> None:
@@ -120,7 +118,7 @@ def checks_of(arguments: argparse.Namespace) -> tuple[Check, ...]:
     return (*found, own) if asked or not found else found
 
 
-def own_check(arguments: argparse.Namespace | Arguments) -> Check:
+def own_check(arguments: argparse.Namespace) -> Check:
     """The Check in the options. Raises UsageError."""
     from needed.verify.checks import SECONDS, Check, finished, parse_http, parse_port, parse_seconds, parse_status
 
@@ -129,7 +127,7 @@ def own_check(arguments: argparse.Namespace | Arguments) -> Check:
             raise UsageError(f"--env {text}: expected NAME=VALUE", hints=["--env NAME=VALUE"])
     check = Check(
         "",
-        tuple(arguments.words) or None,
+        tuple(arguments.command) or None,
         tuple(arguments.env),
         arguments.user,
         None,
@@ -147,7 +145,7 @@ def own_check(arguments: argparse.Namespace | Arguments) -> Check:
 
 
 def _asks(arguments: argparse.Namespace) -> bool:
-    names = ("words", "env", "user", "exit", "stdout_contains", "stderr_contains", "same_as_host", "http",
+    names = ("command", "env", "user", "exit", "stdout_contains", "stderr_contains", "same_as_host", "http",
              "http_contains", "tcp", "stays_up")  # fmt: skip
     return any(bool(getattr(arguments, name)) for name in names)
 

@@ -31,8 +31,8 @@ def render_verdict(verdict: Verdict, image: str) -> Iterator[str]:
         yield from _wrapped(f"hint: {hint}")
     if verdict.why:
         yield from _wrapped(f"{verdict.answer}: {image}: {verdict.why}")
-        for hint in verdict.hints:
-            yield from _wrapped(f"hint: {hint}")
+        for line in (*verdict.details, *(f"hint: {hint}" for hint in verdict.hints)):
+            yield from _wrapped(line)
     else:
         yield from _wrapped(f"{verdict.answer}: {image}")
 
@@ -132,6 +132,7 @@ def verdict_object(verdict: Verdict, image: str) -> dict[str, object]:
         ],
         "missing": [_missing_object(one) for one in verdict.missing],
         "why": verdict.why,
+        "details": list(verdict.details),
         "hints": [*verdict.hints, *dict.fromkeys(_flags(verdict.missing))],
     }
 

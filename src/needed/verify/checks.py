@@ -15,7 +15,7 @@
     same_as_host = false
     time = 60                             # seconds, the most that all of it may take
 
-One Check is one run. Decides nothing about what came of it (`judge`), and reads nothing: the text comes from the command.
+One Check is one run. Decides nothing about what came of it (`judge`), and reads nothing: text comes from the command.
 """
 
 from __future__ import annotations

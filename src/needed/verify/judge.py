@@ -30,17 +30,16 @@ if TYPE_CHECKING:
         """What runs a command in an image, or on the source root. Raises SandboxError where it cannot."""
 
         def run(
-            self, root: Root, config: ImageConfig | None, command: Command, limits: Limits,
-            probe: Callable[[Started], bool] | None = None, /,
-        ) -> Outcome: ...  # fmt: skip
+            self, root: Root, command: Command, limits: Limits, probe: Callable[[Started], bool] | None = None, /
+        ) -> Outcome: ...
 
         def run_on_source(self, source: Root, command: Command, limits: Limits, /) -> Outcome: ...
 
 VERIFIED, FAILED, NOT_VERIFIED = "verified", "failed", "not verified"
 EXIT_CODES = {VERIFIED: 0, FAILED: 11, NOT_VERIFIED: 10}
 TAIL = 12  # lines
-_SIGNALS = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM",
-            31: "SIGSYS"}  # fmt: skip
+_SIGNALS = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 13: "SIGPIPE",
+            15: "SIGTERM", 31: "SIGSYS"}  # fmt: skip
 
 
 @value
@@ -72,13 +71,15 @@ class Run:
 @value
 class Verdict:
     """`answer` is "verified", "failed" or "not verified"; `proofs` one for each command, `runs` one for each check that
-    was run; `missing` what the proofs miss; `why` is what stood in the way of a run, `hints` what would help."""
+    was run; `missing` what the proofs miss; `why`, with `details`, is what stood in the way of a run,
+    `hints` what would help."""
 
     answer: str
     proofs: tuple[StaticProof, ...]
     runs: tuple[Run, ...] = ()
     missing: tuple[Missing, ...] = ()
     why: str = ""
+    details: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
 
     @property
@@ -86,8 +87,8 @@ class Verdict:
         return EXIT_CODES[self.answer]
 
 
-def verify(subject: Subject, checks: Iterable[Check], make: Callable[[str], Sandbox]) -> Verdict:
-    """Prove, then run each of `checks` in what `make` gives for a machine's short name.
+def verify(subject: Subject, checks: Iterable[Check], sandbox: Sandbox) -> Verdict:
+    """Prove, then run each of `checks` in `sandbox`.
 
     Raises UsageError where the image names no program, or a user that it does not have; ImageError, ReadError,
     OutputError.
@@ -103,15 +104,14 @@ def verify(subject: Subject, checks: Iterable[Check], make: Callable[[str], Sand
     if not all(proof.holds for proof in proofs):
         absent = tuple(one for proof in proofs for one in _absent(proof, subject.source))
         return Verdict(FAILED, proofs, missing=absent)
-    runs = []
-    machine = proofs[0].machine if proofs else ""
-    sandbox = make(machine)
+    runs: list[Run] = []
     try:
         for check, command in asked:
             runs.append(_run(subject, check, command, sandbox))
     except SandboxError as error:
         answer = NOT_VERIFIED if all(run.passed for run in runs) else FAILED
-        return Verdict(answer, proofs, tuple(runs), why=error.message, hints=error.hints)
+        why = error.message.removeprefix(f"{NOT_VERIFIED}: ")
+        return Verdict(answer, proofs, tuple(runs), why=why, details=error.details, hints=error.hints)
     return Verdict(VERIFIED if runs and all(run.passed for run in runs) else FAILED, proofs, tuple(runs))
 
 
@@ -126,19 +126,19 @@ def _absent(proof: StaticProof, source: Root | None) -> Iterable[Missing]:
 def _run(subject: Subject, check: Check, command: Command, sandbox: Sandbox) -> Run:
     limits = Limits(seconds=check.seconds)
     probing = Probing(check) if check.serves else None
-    outcome = sandbox.run(subject.root, subject.config, command, limits, probing)
+    outcome = sandbox.run(subject.root, command, limits, probing)
     answers = [*_ending(check, outcome), *(probing.answers(_end(outcome)) if probing else ())]
     if check.stays_up and not check.starts:
         stayed = outcome.ended == "stopped" or (probing is not None and probing.stayed)
         detail = f"still running after {outcome.seconds:.2f} s" if stayed else _end(outcome)
-        answers.append(Answer("stays up", f"{check.stays_up:g} s", stayed, detail))
+        answers.append(Answer("stays up", f"{check.stays_up:g} s", detail, passed=stayed))
     for stream, texts, said in (
         ("stdout", check.stdout_contains, outcome.stdout),
         ("stderr", check.stderr_contains, outcome.stderr),
     ):
         for text in texts:
             there = text.encode("utf-8", "surrogateescape") in said
-            answers.append(Answer(stream, text, there, "is printed" if there else "is not printed"))
+            answers.append(Answer(stream, text, "is printed" if there else "is not printed", passed=there))
     if check.same_as_host:
         answers.append(_same(subject, command, limits, (sandbox, outcome)))
     if all(answer.passed for answer in answers):
@@ -153,11 +153,11 @@ def _ending(check: Check, outcome: Outcome) -> Iterable[Answer]:
         running = outcome.ended == "stopped"
         passed = running or (outcome.ended == "exited" and outcome.status == 0)
         detail = f"still running after {outcome.seconds:.2f} s" if running else _end(outcome)
-        yield Answer("starts", "", passed, detail)
+        yield Answer("starts", "", detail, passed=passed)
     elif check.exit is not None:
         passed = outcome.ended == "exited" and outcome.status == check.exit
         expected = "" if passed else f", expected exit {check.exit}"
-        yield Answer("exit", str(check.exit), passed, f"{_end(outcome)}{expected}")
+        yield Answer("exit", str(check.exit), f"{_end(outcome)}{expected}", passed=passed)
 
 
 def _end(outcome: Outcome) -> str:
@@ -180,10 +180,11 @@ def _same(subject: Subject, command: Command, limits: Limits, ran: tuple[Sandbox
         raise SandboxError("the root that the image was taken from is not known", hints=["name it: --root DIR"])
     there = sandbox.run_on_source(subject.source, command, limits)
     if (outcome.ended, outcome.status) != (there.ended, there.status):
-        return Answer("same as host", "", False, f"{_end(outcome)}; there it {_end(there)}")
+        return Answer("same as host", "", f"{_end(outcome)}; there it {_end(there)}", passed=False)
     if outcome.stdout != there.stdout:
-        return Answer("same as host", "", False, _difference(outcome.stdout, there.stdout))
-    return Answer("same as host", "", True, f"{len(outcome.stdout)} bytes of output and status {outcome.status}")
+        return Answer("same as host", "", _difference(outcome.stdout, there.stdout), passed=False)
+    same = f"{len(outcome.stdout)} bytes of output and status {outcome.status}"
+    return Answer("same as host", "", same, passed=True)
 
 
 def _difference(here: bytes, there: bytes) -> str:

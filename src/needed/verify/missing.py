@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MAX_TEXT = 65536  # bytes of the end of what a program said
 MAX_LINE = 2000
 MAX_MISSING = 20
+MAX_FOLDERS = 100
 _COMMAND_FOLDERS = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
 _LIBRARY_FOLDERS = ("/lib", "/usr/lib", "/lib64", "/usr/lib64", "/usr/local/lib")
 
@@ -32,13 +33,13 @@ _MODULE = re.compile(r"No module named '?([\w.]{1,200})")
 _PERL = re.compile(r"Can't locate ([\w/]{1,200})\.pm in @INC")
 _COMMAND = (
     re.compile(r"(?:^|: )([\w.+-]{1,100}): (?:command )?not found\b"),
-    re.compile(r"env: ['‘\"]?([\w.+-]{1,100})['’\"]?: No such file"),
+    re.compile(r"env: ['\u2018\"]?([\w.+-]{1,100})['\u2019\"]?: No such file"),
     re.compile(r"exec: \"([\w.+-]{1,100})\": executable file not found"),
     re.compile(r"No such file or directory: b?'([\w.+-]{1,100})'$"),
     re.compile(r"cannot run ([\w.+-]{1,100}): No such file"),
 )
-_ABSENCE = re.compile(r"no such file|not found|not exist|cannot find|can't find|cannot open|can't open|\(2: |ENOENT", re.I)
-_PATH = re.compile(r"/[^\s'\"‘’`:,;()<>|*?\[\]]{1,1000}")
+_ABSENCE = re.compile(r"no such file|not found|not exist|(?:cannot|can't) (?:find|open)|\(2: |ENOENT", re.IGNORECASE)
+_PATH = re.compile(r"/[^\s'\"\u2018\u2019`:,;()<>|*?\[\]]{1,1000}")
 
 
 @value
@@ -88,10 +89,9 @@ class _Looking:
         elif match := _LIBRARY.search(line) or _MUSL.search(line):
             yield self.library(match[1])
         elif match := _MODULE.search(line):
-            yield Missing("module", match[1], "", f"--rule python={match[1].rstrip('.')}")
+            yield self._module("python", match[1].rstrip("."), match[1].partition(".")[0])
         elif match := _PERL.search(line):
-            name = match[1].replace("/", "::")
-            yield Missing("module", name, "", f"--rule perl={name}")
+            yield self._module("perl", match[1].replace("/", "::"), f"{match[1]}.pm")
         elif _ABSENCE.search(line):
             yield from self._absent(line)
 
@@ -119,14 +119,42 @@ class _Looking:
         known = path if path and _there(self._source, path) else ""
         return Missing("command", name, known, f"--with {_quoted(name)}" if known else "")
 
+    def _module(self, rule: str, name: str, file: str) -> Missing:
+        """`file` is its path in a folder of modules, for Python without what may stand behind it."""
+        endings = ("", ".py", ".so") if rule == "python" else ("",)
+        for folder in self._module_folders(rule):
+            for ending in endings:
+                path = f"{folder}/{file}{ending}"
+                if _there(self._source, path):
+                    return Missing("module", name, path, f"--rule {rule}={name}")
+        return Missing("module", name)
+
+    def _module_folders(self, rule: str) -> Iterator[str]:
+        """Where distributions keep modules: the folders of each release, below those of Debian and Alpine."""
+        if rule == "python":
+            for top in ("/usr/lib", "/usr/local/lib"):
+                for folder in self._matching(top, "python3"):
+                    yield from (folder, f"{folder}/dist-packages", f"{folder}/site-packages")
+            return
+        yield from ("/etc/perl", "/usr/share/perl5")
+        for top in ("/usr/lib", "/usr/share", "/usr/local/share", *self._matching("/usr/lib", "-linux-")):
+            for folder in self._matching(top, "perl"):
+                yield folder
+                yield from self._matching(folder, "5.")
+
+    def _matching(self, folder: str, part: str) -> list[str]:
+        """The folders in `folder` of the source root that have `part` in their names."""
+        if self._root is None or self._source is None or not _there(self._source, folder):
+            return []
+        found = self._source.find(folder)
+        if found is None or found.entry.kind != "directory":
+            return []
+        return [f"{folder}/{name}" for name in self._root.names(found.path) if part in name][:MAX_FOLDERS]
+
     def _library_folders(self) -> Iterator[str]:
         yield from _LIBRARY_FOLDERS
-        if self._root is None:
-            return
         for folder in ("/usr/lib", "/lib"):  # of each machine (Debian's multiarch)
-            found = self._source.find(folder) if _there(self._source, folder) and self._source else None
-            if found is not None and found.entry.kind == "directory":
-                yield from (f"{folder}/{name}" for name in self._root.names(found.path) if name.count("-") >= 2)
+            yield from self._matching(folder, "-linux-")
 
     def _find(self, name: str, folders: Iterator[str] | tuple[str, ...]) -> str:
         return next((f"{folder}/{name}" for folder in folders if _there(self._source, f"{folder}/{name}")), "")

@@ -30,8 +30,8 @@ class Answer:
 
     kind: str
     subject: str
-    passed: bool
     detail: str
+    passed: bool
 
 
 class Probing:
@@ -61,12 +61,13 @@ class Probing:
 
     def answers(self, ended: str) -> list[Answer]:
         """One for each probe; `ended` says how the run came to its end where a probe has no answer."""
-        found = []
+        found: list[Answer] = []
         for port in dict.fromkeys(self.check.tcp):
-            found.append(self.tcp.get(port) or Answer("tcp", str(port), False, f"nobody listens there; {ended}"))
+            nobody = Answer("tcp", str(port), f"nobody listens there; {ended}", passed=False)
+            found.append(self.tcp.get(port, nobody))
         for probe in dict.fromkeys(self.check.http):
             last = self._seen.get(probe, "nobody listens there")
-            found.append(self.http.get(probe) or Answer("http", str(probe), False, f"{last}; {ended}"))
+            found.append(self.http.get(probe, Answer("http", str(probe), f"{last}; {ended}", passed=False)))
         return found
 
     def _ask_port(self, started: Started, port: int) -> None:
@@ -74,7 +75,7 @@ class Probing:
         connection = started.connect(port)
         if connection is not None:
             connection.close()
-            self.tcp[port] = Answer("tcp", str(port), True, f"open in {time.monotonic() - begun:.2f} s")
+            self.tcp[port] = Answer("tcp", str(port), f"open in {time.monotonic() - begun:.2f} s", passed=True)
 
     def _ask(self, started: Started, probe: HttpProbe) -> None:
         begun = time.monotonic()
@@ -86,11 +87,11 @@ class Probing:
         now = time.monotonic()
         self._seen[probe] = said
         if passed:
-            self.http[probe] = Answer("http", str(probe), True, f"{said} in {now - begun:.2f} s")
+            self.http[probe] = Answer("http", str(probe), f"{said} in {now - begun:.2f} s", passed=True)
             return
         self._wrong = self._wrong or now
         if now - self._wrong >= GRACE:
-            self.http[probe] = Answer("http", str(probe), False, said)
+            self.http[probe] = Answer("http", str(probe), said, passed=False)
 
 
 def ask(connection: socket.socket, probe: HttpProbe, contains: tuple[str, ...] = ()) -> tuple[bool, str]:

@@ -61,7 +61,8 @@ def prove_static(root: Root, command: Command) -> StaticProof:
         return StaticProof(program, findings=(Finding("interpreter", error.interpreter, error.message),))
     except SourceError as error:
         return StaticProof(program, findings=(Finding("program", program, error.message),))
-    findings, notes = list(answer.findings), []
+    findings = list(answer.findings)
+    notes: list[str] = []
     for one in programs:
         try:
             findings += _unbound(root, one)
