@@ -12,19 +12,23 @@ from pathlib import Path
 
 import pytest
 
+from needed.errors import ImageError
 from needed.image.build import Configuration, config_of
+from needed.image.model import ImageConfig, parse_platform
 from needed.pipeline import Plan, plan
 from needed.proof import RootfsRoot
 from needed.report.verify import render_verdict, verdict_object
-from needed.root import DirectoryRoot
+from needed.root import DirectoryRoot, MemoryRoot, OverlayRoot, RootPath, Walker
 from needed.rootfs import Rootfs
 from needed.verify.checks import STARTS, Check, HttpProbe, parse_http
 from needed.verify.judge import Subject, Verdict, verify
 from needed.verify.missing import Missing
 from needed.verify.native import Native
+from tests.loader.synthetic import Writer
 
 NEEDED = Path(sys.executable).with_name("needed")
 SOURCE = DirectoryRoot("/")
+DF_1_PIE = 0x08000000
 # Answers each path with the status that it names, once the file for it is there.
 SERVER = """
 import http.server
@@ -51,8 +55,11 @@ def subject(planned: Plan, *entrypoint: str, without: str = "", user: str = "655
     """The image of `planned`, of which the file or link that ends in `without` is not there."""
     kept = {path: entry for path, entry in planned.rootfs.entries.items() if not without or not path.endswith(without)}
     assert bool(without) == (kept.keys() != planned.rootfs.entries.keys())
-    root = RootfsRoot(Rootfs(kept, planned.rootfs.reasons))
-    return Subject(root, config_of(planned.platform, Configuration(entrypoint, user=user), ()), SOURCE)
+    return Subject(RootfsRoot(Rootfs(kept, planned.rootfs.reasons)), config(*entrypoint, user=user), SOURCE)
+
+
+def config(*entrypoint: str, user: str = "65532:65532") -> ImageConfig:
+    return config_of(parse_platform("linux/amd64"), Configuration(entrypoint, user=user), ())
 
 
 def judged(of: Subject, *checks: Check, tmp_path: Path) -> Verdict:
@@ -245,6 +252,35 @@ def test_without_name_spaces_nothing_is_verified(folder: Path) -> None:
         command(folder, "verify", "oci:bash", "--json", "--", "-c", "true", status=10, wrapper=NO_NAME_SPACES).stdout
     )
     assert (found["verdict"], found["exit_code"], found["checks"]) == ("not verified", 10, [])
+
+
+def test_a_program_for_another_machine_is_not_verified_where_nothing_runs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")  # where a qemu-user would be
+    program = bytearray(Writer(flags_1=DF_1_PIE, starts=True).finish())
+    program[18:20] = (258).to_bytes(2, "little")  # e_machine: LoongArch
+    root = MemoryRoot({"/bin/app": bytes(program)})
+    verdict = judged(Subject(root, config("/bin/app")), Check(), tmp_path=tmp_path)
+    assert (verdict.answer, verdict.proofs[0].machine) == ("not verified", "loongarch64")
+    assert lines(verdict)[-2].startswith("not verified: IMAGE: /bin/app is for a machine that this one is not")
+
+
+def test_a_program_that_another_one_cannot_start_is_the_images_own_fault(bash: Plan, tmp_path: Path) -> None:
+    broken = MemoryRoot({"/x": b"\x7fELF\2\1\1" + bytes(100)})
+    found = Walker(broken).find("/x")
+    assert found is not None
+    of = subject(bash, *shell("/x"))
+    of = Subject(OverlayRoot(of.root, {RootPath("/x"): (broken, found)}), of.config)
+    verdict = judged(of, Check(), tmp_path=tmp_path)
+    assert (verdict.answer, "Exec format error" in verdict.runs[0].tail[-1]) == ("failed", True)
+
+
+def test_a_folder_of_the_sandbox_that_is_a_link_in_the_image_is_refused(tmp_path: Path) -> None:
+    root = MemoryRoot({"/bin/app": Writer(flags_1=DF_1_PIE, starts=True).finish(), "/dev": "/etc"})
+    with pytest.raises(ImageError, match="/dev of the image is a symlink"):
+        verify(Subject(root, config("/bin/app")), [Check()], Native(str(tmp_path)))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_the_files_show_to_be_broken_has_failed_even_where_nothing_can_be_run(folder: Path) -> None:

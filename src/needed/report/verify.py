@@ -63,7 +63,7 @@ def _run(run: Run) -> Iterator[str]:
         subject = f" {answer.subject}" if answer.subject else ""
         yield from _wrapped(f"{'ok' if answer.passed else 'FAIL':<7}{answer.kind}{subject}  {answer.detail}")
     if run.tail:
-        yield from _wrapped(f"{INDENT}the last lines of {' '.join(run.argv)}:"[:WIDTH])
+        yield _cut(f"{INDENT}the last lines of {printable(' '.join(run.argv)[:WIDTH])}:")
         yield from (_cut(f"{INDENT}| {printable(line)}") for line in run.tail)
     yield from _missing(run.missing)
     for hint in dict.fromkeys(run.hints):

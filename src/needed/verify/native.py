@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 
-from needed.errors import SandboxError
+from needed.errors import OutputError, SandboxError
 from needed.root import DirectoryRoot, RootPath
 from needed.value import replace
-from needed.verify.bundle import Bundle, private_folder
+from needed.verify.bundle import Bundle, check_mount_points, private_folder
 from needed.verify.command import Mount
 from needed.verify.process import run_command
 
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
     Probe = Callable[[Started], bool]
 
-_REFUSED = b"Exec format error"  # ENOEXEC, as strerror(3) has it
-_CANNOT = (125, 126)
+_REFUSED = "{}: Exec format error\n"  # what `namespaces` says of ENOEXEC
 
 
 class Native:
@@ -40,7 +39,7 @@ class Native:
         OutputError, ReadError."""
         with Bundle(root, command.user, self.folder) as bundle:
             outcome = run_command(bundle, command, limits, probe=probe)
-        if outcome.status in _CANNOT and _REFUSED in outcome.stderr:
+        if outcome.stderr == _REFUSED.format(command.argv[0]).encode("utf-8", "surrogateescape"):
             raise SandboxError(
                 f"{command.argv[0]} is for a machine that this one is not",
                 hints=["install qemu-user-static, or verify it on such a machine"],
@@ -60,16 +59,19 @@ class SourceTree(Bundle):
     """A directory of this machine in place of a copy. Nothing of it is written to."""
 
     def __init__(self, source: DirectoryRoot, user: tuple[int, int], folder: str) -> None:
+        """Raises ImageError for a tree that no sandbox can show, OutputError."""
         self.root, self.user = source, user
         self.writable = []
-        self.path = private_folder(folder)
-        mounts = [Mount(os.path.abspath(source.path), "/", read_only=True)]
-        if self._is_folder("/tmp"):  # noqa: S108  (of the sandbox)
-            empty = os.path.join(os.path.dirname(self.path), "tmp")
-            os.mkdir(empty)
-            os.chmod(empty, 0o1777)  # noqa: S103  (in a folder of our own)
-            mounts.append(Mount(empty, "/tmp"))  # noqa: S108
-        self.mounts = tuple(mounts)
+        check_mount_points(source)
+        self.mounts: tuple[Mount, ...] = (Mount(os.path.abspath(source.path), "/", read_only=True),)
+        try:
+            self.path = private_folder(folder)
+            if self._is_folder("/tmp"):  # noqa: S108  (of the sandbox)
+                empty = os.path.join(os.path.dirname(self.path), "tmp")
+                os.mkdir(empty, 0o700)
+                self.mounts = (*self.mounts, Mount(empty, "/tmp"))  # noqa: S108
+        except OSError as error:
+            raise OutputError(f"{folder}: no folder can be made there: {error.strerror}") from None
 
     def folder_or_top(self, path: str) -> str:
         """`path`, or the top if the source root has no such folder: an image has its own."""
