@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
+    from needed.root import Root
     from needed.verify.checks import Check
     from needed.verify.judge import Subject, Verdict
 
@@ -78,12 +79,25 @@ def run(arguments: argparse.Namespace) -> int:
 
     checks = checks_of(arguments)
     root = open_root_option(arguments.image, arguments.platform)
+    _check_room(root, arguments.image)
     config = root.config if isinstance(root, ImageRoot) else None
     stop_on_signals()
     source = open_root_option(arguments.root, arguments.platform)
     verdict = judge(Subject(root, config, source), checks)
     show(verdict, arguments.image, as_json=arguments.json)
     return verdict.exit_code
+
+
+def _check_room(root: Root, image: str) -> None:
+    """Raise UsageError for a folder that the copy of it, which the sandbox needs, would stand in."""
+    from needed.root import DirectoryRoot
+
+    folder = os.path.realpath(temporary_folder())
+    if isinstance(root, DirectoryRoot) and f"{folder}/".startswith(os.path.realpath(root.path).rstrip("/") + "/"):
+        raise UsageError(
+            f"{image} holds {folder}, where its copy for the sandbox would stand",
+            hints=["build an image of what is needed of it: needed build PROGRAM -o oci:DIR"],
+        )
 
 
 def judge(subject: Subject, checks: tuple[Check, ...]) -> Verdict:

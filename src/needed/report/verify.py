@@ -27,14 +27,11 @@ def render_verdict(verdict: Verdict, image: str) -> Iterator[str]:
     for run in verdict.runs:
         yield from _run(run)
     yield from _missing(verdict.missing)
-    for hint in dict.fromkeys(_flags(verdict.missing)):
+    for line in verdict.details:
+        yield from _wrapped(line)
+    for hint in dict.fromkeys((*_flags(verdict.missing), *verdict.hints)):
         yield from _wrapped(f"hint: {hint}")
-    if verdict.why:
-        yield from _wrapped(f"{verdict.answer}: {image}: {verdict.why}")
-        for line in (*verdict.details, *(f"hint: {hint}" for hint in verdict.hints)):
-            yield from _wrapped(line)
-    else:
-        yield from _wrapped(f"{verdict.answer}: {image}")
+    yield from _wrapped(f"{verdict.answer}: {image}" + (f": {verdict.why}" if verdict.why else ""))
 
 
 def _proof(proof: StaticProof) -> Iterator[str]:

@@ -65,7 +65,7 @@ class Bundle:
         self.writable: list[str] = []
         check_mount_points(root)
         try:
-            self.path = private_folder(folder)
+            self.path = _private_folder(folder)
             try:
                 self._write()
             except BaseException:
@@ -165,8 +165,7 @@ def check_mount_points(root: Root) -> None:
             )
 
 
-def private_folder(folder: str) -> str:
-    """An empty folder named `tree`, in one below `folder` that nobody else may look into."""
+def _private_folder(folder: str) -> str:
     path = os.path.join(os.path.realpath(folder), f"needed-{os.urandom(8).hex()}")
     os.mkdir(path, 0o700)
     os.chmod(path, 0o700)

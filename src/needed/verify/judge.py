@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 VERIFIED, FAILED, NOT_VERIFIED = "verified", "failed", "not verified"
 EXIT_CODES = {VERIFIED: 0, FAILED: 11, NOT_VERIFIED: 10}
 TAIL = 12  # lines
+ONE_ROOT = "take program and libraries from one root: build it again from the one that the program is from"
 _SIGNALS = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 13: "SIGPIPE",
             15: "SIGTERM", 31: "SIGSYS"}  # fmt: skip
 
@@ -103,7 +104,8 @@ def verify(subject: Subject, checks: Iterable[Check], sandbox: Sandbox) -> Verdi
     proofs = tuple(by_command.values())
     if not all(proof.holds for proof in proofs):
         absent = tuple(one for proof in proofs for one in _absent(proof, subject.source))
-        return Verdict(FAILED, proofs, missing=absent)
+        older = [one for proof in proofs for one in proof.findings if one.kind in ("version", "symbol")]
+        return Verdict(FAILED, proofs, missing=absent, hints=(ONE_ROOT,) if older else ())
     runs: list[Run] = []
     try:
         for check, command in asked:
@@ -212,7 +214,7 @@ def _hints(check: Check, outcome: Outcome, missing: tuple[Missing, ...]) -> Iter
         if one.flag:
             yield f"build it with {one.flag}"
         elif one.kind in ("version", "symbol"):
-            yield f"take the library that defines {one.name}: build from the root that the program is from"
+            yield ONE_ROOT
     if outcome.ended == "time" and not check.serves:
         yield "a program that does not end is asked to stay up, or what it serves: --stays-up 2, --http 8080/"
         yield f"one that takes long gets more time: --time {check.seconds * 2:g}"

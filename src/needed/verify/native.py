@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 
-from needed.errors import OutputError, SandboxError
-from needed.root import DirectoryRoot, RootPath
+from needed.errors import SandboxError
+from needed.root import DirectoryRoot, MemoryRoot, RootPath
 from needed.value import replace
-from needed.verify.bundle import Bundle, check_mount_points, private_folder
+from needed.verify.bundle import Bundle, check_mount_points
 from needed.verify.command import Mount
 from needed.verify.process import run_command
 
@@ -47,37 +47,22 @@ class Native:
         return outcome
 
     def run_on_source(self, source: Root, command: Command, limits: Limits) -> Outcome:
-        """Run `command` on the source root: a directory is shown as it is, read-only but for an empty /tmp."""
+        """Run `command` on the source root: a directory is shown as it is, read-only but for an empty /tmp. Raises as
+        `run`."""
         if not isinstance(source, DirectoryRoot):
             return self.run(source, command, limits)
-        with SourceTree(source, command.user, self.folder) as tree:
-            there = replace(command, mounts=tree.mounts, directory=tree.folder_or_top(command.directory))
-            return run_command(tree, there, limits)
-
-
-class SourceTree(Bundle):
-    """A directory of this machine in place of a copy. Nothing of it is written to."""
-
-    def __init__(self, source: DirectoryRoot, user: tuple[int, int], folder: str) -> None:
-        """Raises ImageError for a tree that no sandbox can show, OutputError."""
-        self.root, self.user = source, user
-        self.writable = []
         check_mount_points(source)
-        self.mounts: tuple[Mount, ...] = (Mount(os.path.abspath(source.path), "/", read_only=True),)
-        try:
-            self.path = private_folder(folder)
-            if self._is_folder("/tmp"):  # noqa: S108  (of the sandbox)
-                empty = os.path.join(os.path.dirname(self.path), "tmp")
+        with Bundle(MemoryRoot({}), command.user, self.folder) as bundle:
+            mounts = [Mount(os.path.abspath(source.path), "/", read_only=True)]
+            if _is_folder(source, "/tmp"):  # noqa: S108  (of the sandbox)
+                empty = os.path.join(os.path.dirname(bundle.path), "tmp")
                 os.mkdir(empty, 0o700)
-                self.mounts = (*self.mounts, Mount(empty, "/tmp"))  # noqa: S108
-        except OSError as error:
-            raise OutputError(f"{folder}: no folder can be made there: {error.strerror}") from None
+                mounts.append(Mount(empty, "/tmp"))  # noqa: S108
+            directory = command.directory if _is_folder(source, command.directory) else "/"
+            there = replace(command, mounts=(*command.mounts, *mounts), directory=directory)
+            return run_command(bundle, there, limits)
 
-    def folder_or_top(self, path: str) -> str:
-        """`path`, or the top if the source root has no such folder: an image has its own."""
-        return path if self._is_folder(path) else "/"
 
-    def _is_folder(self, path: str) -> bool:
-        entry = self.root.entry(RootPath(path))
-        return entry is not None and entry.kind == "directory"
-
+def _is_folder(root: Root, path: str) -> bool:
+    entry = root.entry(RootPath(path))
+    return entry is not None and entry.kind == "directory"

@@ -17,7 +17,7 @@ from needed.verify.command import DEFAULT_PATH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
     from needed.closure import LoadList
     from needed.root import Root
@@ -65,8 +65,9 @@ def prove_static(root: Root, command: Command) -> StaticProof:
     notes: list[str] = []
     for one in programs:
         try:
-            findings += _unbound(root, one)
-            notes += _bound_later(root, one)
+            ended, later = _unbound(root, one)
+            findings += ended
+            notes += later
         except SourceError as error:
             findings.append(Finding("symbol", one.path, error.message))
     libraries = {item.found.path for one in programs for item in one.objects} - {one.path for one in programs}
@@ -96,30 +97,29 @@ def _is_file(walker: Walker, path: str) -> bool:
     return found is not None and found.entry.kind == "file"
 
 
-def _unbound(root: Root, program: LoadList) -> Iterator[Finding]:
-    """What the loader would end the start over: data, and functions of objects that are linked with -z now."""
+def _unbound(root: Root, program: LoadList) -> tuple[list[Finding], list[str]]:
+    """What the loader would end the start over, data and functions of objects that are linked with -z now; and notes on
+    the functions that it binds when they are called."""
     from needed.loader.binding import Binder
 
-    by_object: dict[str, list[str]] = {}
-    for one in Binder(root, lazy=True).check(program).undefined:
-        by_object.setdefault(one.object, []).append(one.symbol)
-    for user, symbols in by_object.items():
-        message = f"{user} uses {_some(symbols)}, which no library of the image defines"
-        yield Finding("symbol", symbols[0], message)
+    now = {(one.object, one.symbol): None for one in Binder(root, lazy=True).check(program).undefined}
+    every = {(one.object, one.symbol): None for one in Binder(root, lazy=False).check(program).undefined}
+    findings = [
+        Finding("symbol", symbols[0], f"{user} uses {_some(symbols)}, which no library of the image defines")
+        for user, symbols in _by_object(now).items()
+    ]
+    later = _by_object({key: None for key in every if key not in now})
+    return findings, [
+        f"{user} may call {_some(symbols)}, which no library of the image defines" for user, symbols in later.items()
+    ]
 
 
-def _bound_later(root: Root, program: LoadList) -> Iterator[str]:
-    from needed.loader.binding import Binder
-
-    now = {(one.object, one.symbol) for one in Binder(root, lazy=True).check(program).undefined}
-    by_object: dict[str, list[str]] = {}
-    for one in Binder(root, lazy=False).check(program).undefined:
-        if (one.object, one.symbol) not in now:
-            by_object.setdefault(one.object, []).append(one.symbol)
-    for user, symbols in by_object.items():
-        yield f"{user} may call {_some(symbols)}, which no library of the image defines"
+def _by_object(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for user, symbol in pairs:
+        found.setdefault(user, []).append(symbol)
+    return found
 
 
 def _some(symbols: list[str]) -> str:
-    known = list(dict.fromkeys(symbols))
-    return ", ".join(known[:SOME]) + (f" and {len(known) - SOME} more" if len(known) > SOME else "")
+    return ", ".join(symbols[:SOME]) + (f" and {len(symbols) - SOME} more" if len(symbols) > SOME else "")
