@@ -141,7 +141,7 @@ def own_check(arguments: argparse.Namespace) -> Check:
             raise UsageError(f"--env {text}: expected NAME=VALUE", hints=["--env NAME=VALUE"])
     check = Check(
         "",
-        tuple(arguments.command) or None,
+        tuple(arguments.command),
         tuple(arguments.env),
         arguments.user,
         None,

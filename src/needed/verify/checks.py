@@ -50,11 +50,11 @@ class HttpProbe:
 
 @value
 class Check:
-    """One run and what it must show. `args` of None are the image's own command. `exit` is None where how it ends is
+    """One run and what it must show. Without `args` it is the image's own command. `exit` is None where how it ends is
     nobody's business; `starts` asks that it ends with 0 or is still running after `stays_up`. `seconds` for all."""
 
     name: str = ""
-    args: tuple[str, ...] | None = None
+    args: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
     user: str = ""
     exit: int | None = 0
@@ -166,7 +166,7 @@ def _parse(item: object, where: str) -> Check:
     status = _number(item, "exit", where)
     check = Check(
         _string(item, "name", where),
-        lists["args"] if "args" in item else None,
+        lists["args"],
         lists["env"],
         _string(item, "user", where),
         None,

@@ -94,7 +94,7 @@ def verify(subject: Subject, checks: Iterable[Check], sandbox: Sandbox) -> Verdi
     Raises UsageError where the image names no program, or a user that it does not have; ImageError, ReadError,
     OutputError.
     """
-    asked = [(check, command_of(subject.config, subject.root, check.args or (), user=check.user, env=check.env))
+    asked = [(check, command_of(subject.config, subject.root, check.args, user=check.user, env=check.env))
              for check in checks]  # fmt: skip
     by_command: dict[tuple[object, ...], StaticProof] = {}
     for _, command in asked:
