@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
         def run_on_source(self, source: Root, command: Command, limits: Limits, /) -> Outcome: ...
 
+
 VERIFIED, FAILED, NOT_VERIFIED = "verified", "failed", "not verified"
 EXIT_CODES = {VERIFIED: 0, FAILED: 11, NOT_VERIFIED: 10}
 TAIL = 12  # lines
