@@ -47,6 +47,7 @@ class RootfsRoot:
     def __init__(self, rootfs: Rootfs) -> None:
         self._rootfs = rootfs
         self._numbers = {path: number for number, path in enumerate(rootfs.entries, 2)}
+        self._names: dict[str, list[str]] | None = None  # of each folder, once anybody asks
 
     def entry(self, path: RootPath) -> Entry | None:
         if path == "/":
@@ -56,17 +57,20 @@ class RootfsRoot:
             return None
         number = (1, self._numbers[path])
         if isinstance(found, Directory):
-            return Entry("directory", stat.S_IMODE(found.mode), identity=number)
+            return Entry("directory", stat.S_IMODE(found.mode), identity=number, owner=found.owner)
         file = self.file(path)
         if file is not None:
             target = found.target if isinstance(found, HardLink) else path
-            return Entry("file", file.mode, file.size, identity=(1, self._numbers[target]))
+            return Entry("file", file.mode, file.size, identity=(1, self._numbers[target]), owner=file.owner)
         return Entry("symlink", 0o777, 0, found.target if not isinstance(found, File) else "", number)
 
     def names(self, path: RootPath) -> tuple[str, ...]:
-        inside = path.rstrip("/") + "/"
-        below = (name[len(inside) :] for name in self._rootfs.entries if name.startswith(inside))
-        return tuple(sorted((name for name in below if "/" not in name), key=encode_path))
+        if self._names is None:
+            self._names = {}
+            for inside in self._rootfs.entries:
+                folder, _, name = inside.rpartition("/")
+                self._names.setdefault(folder or "/", []).append(name)
+        return tuple(sorted(self._names.get(path, ()), key=encode_path))
 
     def open(self, path: RootPath) -> OpenFile:
         file = self.file(path)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from needed.cli.quick import Arguments
     from needed.errors import NeededError
 
-_VERBS = ("build", "ldd", "check", "why", "scan", "inspect", "rules", "trace", "completion")
+_VERBS = ("build", "verify", "trace", "ldd", "check", "why", "scan", "inspect", "rules", "completion")
+_WITH_COMMAND = ("verify",)  # what follows `--` are the words of a program, which nobody here reads
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,8 +57,13 @@ def _run(words: list[str]) -> int:
 
         print(f"needed {__version__}")
         return 0
-    given = [_as_utf8(word) for word in words]
+    given, behind = [_as_utf8(word) for word in words], None
+    if given and given[0] in _WITH_COMMAND and "--" in given:
+        cut = given.index("--")
+        given, behind = given[:cut], given[cut + 1 :]
     arguments: Any = _plain(given) or parser(given).parse_args(given or ["--help"])
+    if behind is not None:
+        arguments.command = behind
     status: int = arguments.run(arguments)
     return status
 
@@ -137,6 +143,8 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
 def _module(name: str) -> _Verb:
     if name == "build":
         from needed.cli import build as module
+    elif name == "verify":
+        from needed.cli import verify as module  # type: ignore[no-redef]
     elif name == "ldd":
         from needed.cli import ldd as module  # type: ignore[no-redef]
     elif name == "check":

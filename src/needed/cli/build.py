@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from needed.output.destination import Destination
     from needed.output.member_cache import MemberCache
     from needed.pipeline import Plan
+    from needed.root import Root
 
 _EPILOG = """\
 A DESTINATION is oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, tar:FILE,
@@ -67,6 +68,8 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     option("--compression", metavar="KIND", help="none, gzip[:1-12], zstd[:1-22] (default gzip; none for tar:)")
     option("--no-cache", action="store_true", help="compress everything again; the bytes are the same")
     option("--platform", default="", metavar="OS/ARCH", help="refuse programs that are for another one")
+    option("--verify", action="store_true", help="run it first, and write nothing unless it passes (needed verify)")
+    option("--verify-args", metavar="WORDS", help="run it with these arguments, and it must end with 0")
     words = parser.add_argument_group("configuration, in Docker's words")
     option = words.add_argument
     option("--entrypoint", metavar="WORDS", help='as words or a JSON list; "" for none')
@@ -130,6 +133,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     given = replace(given, created_by=render_request(request))
     configuration = default_configuration(planned, given, told=told)
+    if arguments.verify or arguments.verify_args is not None:
+        stop_on_signals()
+        _verify(arguments, planned, configuration, root)
     if arguments.load:
         destinations.append(_engine(reference))
     return _write(arguments, planned, configuration, (codec, reference, destinations))
@@ -147,7 +153,7 @@ def _write(
     from needed.output.spool import SpoolStore
 
     codec, reference, destinations = shape
-    _stop_on_signals()
+    stop_on_signals()
     progress = Progress(sys.stderr, _packing) if not arguments.quiet and sys.stderr.isatty() else None
     cache = None if arguments.no_cache else _member_cache()
     packing = Packing(codec, None, progress, cache)
@@ -169,6 +175,29 @@ def _write(
     ]
     _report(arguments, planned, image, str(reference), pairs)
     return 0
+
+
+def _verify(arguments: argparse.Namespace, planned: Plan, configuration: Configuration, source: Root) -> None:
+    """Run what would be written. Raises VerifyError unless it passes, SandboxError where nothing can run it."""
+    from needed.cli.verify import checks_in, judge
+    from needed.errors import SandboxError, VerifyError
+    from needed.image.build import config_of
+    from needed.proof import RootfsRoot
+    from needed.report.verify import render_verdict
+    from needed.verify.checks import STARTS, Check
+    from needed.verify.judge import Subject
+
+    words = _words("verify-args", arguments.verify_args)
+    checks = (Check(args=words),) if words else checks_in(None) or (STARTS,)
+    config = config_of(planned.platform, configuration, ())
+    verdict = judge(Subject(RootfsRoot(planned.rootfs), config, source), checks)
+    lines = list(render_verdict(verdict, "what was built"))
+    if verdict.exit_code == 0:
+        for line in () if arguments.quiet or arguments.json else lines:
+            write(line, sys.stderr)
+        return
+    kind = SandboxError if verdict.exit_code == SandboxError.exit_code else VerifyError
+    raise kind("nothing was written, for the image was not shown to run", details=lines)
 
 
 def _packing(done: int, total: int) -> str:
@@ -402,7 +431,7 @@ def _folder(destination: Destination) -> str:
     return os.path.dirname(os.path.abspath(destination.path))
 
 
-def _stop_on_signals() -> None:
+def stop_on_signals() -> None:
     """End as from an exception, so that what was begun is removed."""
     # `signal` is this with enums, and `enum` takes longer to import than a program to resolve.
     import _signal as signal  # type: ignore[import-not-found]

@@ -144,7 +144,7 @@ def build_image(
 
     Raises UsageError on a word that JSON cannot hold, before any file is read, and ReadError if a file changes.
     """
-    draft = _config(platform, configuration, ())
+    draft = config_of(platform, configuration, ())
     canonical_json(draft.document())
     store = store or MemoryStore()
     packed = pack_layer(rootfs, packing, configuration.created, store.write)
@@ -155,7 +155,7 @@ def build_image(
         packed.tar_size,
         store.finish(),
     )
-    config_blob = canonical_json(_config(platform, configuration, (layer.diff_id,)).document())
+    config_blob = canonical_json(config_of(platform, configuration, (layer.diff_id,)).document())
     config = Descriptor(CONFIG_TYPE, sha256_digest(config_blob), len(config_blob))
     manifest_blob = canonical_json(Manifest(config, (layer.descriptor,)).document())
     manifest = Descriptor(MANIFEST_TYPE, sha256_digest(manifest_blob), len(manifest_blob))
@@ -209,7 +209,7 @@ def _expect(what: str, descriptor: Descriptor, digest: str, size: int) -> None:
         raise NeededError(f"the {what} is {digest} of {size} bytes, and {promised}")
 
 
-def _config(platform: Platform, words: Configuration, diff_ids: tuple[str, ...]) -> ImageConfig:
+def config_of(platform: Platform, words: Configuration, diff_ids: tuple[str, ...]) -> ImageConfig:
     return ImageConfig(
         platform,
         rfc3339(words.created),

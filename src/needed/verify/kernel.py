@@ -45,6 +45,16 @@ def bind(source: str, target: str, *, read_only: bool = False, recursive: bool =
     mount(source, target, flags=MS_BIND | (MS_REC if recursive else 0))
     flags = MS_NOSUID | MS_NODEV | (MS_RDONLY if read_only else 0)
     mount("none", target, flags=MS_BIND | MS_REMOUNT | flags | flags_of(target))
+    if recursive and read_only:
+        set_read_only(target)
+
+
+def set_read_only(target: str) -> None:
+    """`target` and every mount below it, by mount_setattr(2), whose number is the same on every machine."""
+    attributes = struct.pack("QQQQ", 1, 0, 0, 0)  # MOUNT_ATTR_RDONLY is set, nothing cleared
+    size = ctypes.c_size_t(len(attributes))
+    place = ctypes.c_long(-100), os.fsencode(target), ctypes.c_long(0x8000)  # AT_FDCWD, AT_RECURSIVE
+    _check(_libc.syscall(ctypes.c_long(442), *place, attributes, size), f"mount_setattr {target}")
 
 
 def make_read_only(target: str) -> None:

@@ -1,0 +1,68 @@
+"""A command in the sandbox of name spaces: an image's tree, each time a fresh copy, or a source root shown read-only.
+
+Changes neither. A program that the kernel cannot execute since it is for another machine is a SandboxError, and no
+failure of the image.
+"""
+
+from __future__ import annotations
+
+import os
+
+from needed.errors import SandboxError
+from needed.root import DirectoryRoot, MemoryRoot, RootPath
+from needed.value import replace
+from needed.verify.bundle import Bundle, check_mount_points
+from needed.verify.command import Mount
+from needed.verify.process import run_command
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from needed.root import Root
+    from needed.verify.command import Command, Limits, Outcome
+    from needed.verify.namespaces import Started
+
+    Probe = Callable[[Started], bool]
+
+_REFUSED = "{}: Exec format error\n"  # what `namespaces` says of ENOEXEC
+
+
+class Native:
+    """The sandbox that needs no program; `folder` is where trees wait."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def run(self, root: Root, command: Command, limits: Limits, probe: Probe | None = None) -> Outcome:
+        """Run `command` in a fresh copy of `root`. Raises SandboxError where nothing here can run it, ImageError,
+        OutputError, ReadError."""
+        with Bundle(root, command.user, self.folder) as bundle:
+            outcome = run_command(bundle, command, limits, probe=probe)
+        if outcome.stderr == _REFUSED.format(command.argv[0]).encode("utf-8", "surrogateescape"):
+            raise SandboxError(
+                f"{command.argv[0]} is for a machine that this one is not",
+                hints=["install qemu-user-static, or verify it on such a machine"],
+            )
+        return outcome
+
+    def run_on_source(self, source: Root, command: Command, limits: Limits) -> Outcome:
+        """Run `command` on the source root: a directory is shown as it is, read-only but for an empty /tmp. Raises as
+        `run`."""
+        if not isinstance(source, DirectoryRoot):
+            return self.run(source, command, limits)
+        check_mount_points(source)
+        with Bundle(MemoryRoot({}), command.user, self.folder) as bundle:
+            mounts = [Mount(os.path.abspath(source.path), "/", read_only=True)]
+            if _is_folder(source, "/tmp"):  # noqa: S108  (of the sandbox)
+                empty = os.path.join(os.path.dirname(bundle.path), "tmp")
+                os.mkdir(empty, 0o700)
+                mounts.append(Mount(empty, "/tmp"))  # noqa: S108
+            directory = command.directory if _is_folder(source, command.directory) else "/"
+            there = replace(command, mounts=(*command.mounts, *mounts), directory=directory)
+            return run_command(bundle, there, limits)
+
+
+def _is_folder(root: Root, path: str) -> bool:
+    entry = root.entry(RootPath(path))
+    return entry is not None and entry.kind == "directory"
