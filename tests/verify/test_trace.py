@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from needed.errors import UsageError
@@ -28,6 +28,7 @@ def trace(**paths: dict[str, tuple[str, ...]]) -> Trace:
     return trace_of((Run(("app", "a b"), 0),), {kind: paths.get(kind, {}) for kind in KINDS}, ())
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # no test asserts a time
 @given(PATHS, PATHS)
 def test_every_name_survives_the_file(opened: dict[str, tuple[str, ...]], missed: dict[str, tuple[str, ...]]) -> None:
     made = trace(opened=opened, missed=missed)
