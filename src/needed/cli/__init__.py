@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from needed.cli.quick import Arguments
     from needed.errors import NeededError
 
-_VERBS = ("build", "ldd", "check", "why", "scan", "inspect", "rules", "completion")
+_VERBS = ("build", "ldd", "check", "why", "scan", "inspect", "rules", "run", "ps", "logs", "stop", "completion")
+_WITH_COMMAND = ("run",)  # what follows `--` are the words of a program, which nobody here reads
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,8 +57,13 @@ def _run(words: list[str]) -> int:
 
         print(f"needed {__version__}")
         return 0
-    given = [_as_utf8(word) for word in words]
+    given, behind = [_as_utf8(word) for word in words], None
+    if given and given[0] in _WITH_COMMAND and "--" in given:
+        cut = given.index("--")
+        given, behind = given[:cut], given[cut + 1 :]
     arguments: Any = _plain(given) or parser(given).parse_args(given or ["--help"])
+    if behind is not None:
+        arguments.command = behind
     status: int = arguments.run(arguments)
     return status
 
@@ -149,6 +155,14 @@ def _module(name: str) -> _Verb:
         from needed.cli import inspect as module  # type: ignore[no-redef]
     elif name == "rules":
         from needed.cli import rules as module  # type: ignore[no-redef]
+    elif name == "run":
+        from needed.cli import run as module  # type: ignore[no-redef]
+    elif name == "ps":
+        from needed.cli import ps as module  # type: ignore[no-redef]
+    elif name == "logs":
+        from needed.cli import logs as module  # type: ignore[no-redef]
+    elif name == "stop":
+        from needed.cli import stop as module  # type: ignore[no-redef]
     else:
         from needed.cli import completion as module  # type: ignore[no-redef]
     return module

@@ -57,6 +57,16 @@ class Started:
         os.close(self._failure)
         return said.decode("utf-8", "replace")
 
+    def ask(self, number: int) -> bool:
+        """Send signal `number` to the program if it listens for it, and whether it does. Process 1 of a name space gets
+        no other (pid_namespaces(7))."""
+        try:
+            with open(f"/proc/{self.keeper}/task/{self.keeper}/children", encoding="ascii") as file:
+                program = int(file.read().split()[0])
+        except (OSError, IndexError):
+            return False
+        return ask(program, number)
+
     def kill(self) -> None:
         """End every process of the sandbox at once."""
         try:
@@ -66,6 +76,19 @@ class Started:
 
     def close(self) -> None:
         self._control.close()
+
+
+def ask(process: int, number: int) -> bool:
+    """Send signal `number` to `process` if it catches it (proc(5), SigCgt), and whether it does."""
+    try:
+        with open(f"/proc/{process}/status", encoding="utf-8", errors="replace") as file:
+            caught = next(int(line.split()[1], 16) for line in file if line.startswith("SigCgt:"))
+        if caught >> number - 1 & 1:
+            os.kill(process, number)
+            return True
+    except (OSError, StopIteration, ValueError):
+        return False
+    return False
 
 
 def start(bundle: Bundle, command: Command, limits: Limits, streams: tuple[int, int, int]) -> Started:
@@ -169,7 +192,7 @@ def _become(bundle: Bundle, command: Command, limits: Limits, ends: tuple[tuple[
             _take_terminal()
         _limit(limits)
         kernel.drop_capabilities()
-        for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGWINCH):
             signal.signal(number, signal.SIG_DFL)
         os.umask(0o022)
         try:
