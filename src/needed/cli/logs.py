@@ -13,7 +13,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser(
         "logs",
         help="print what a detached program wrote",
-        description="Prints what a program of `needed run -d` wrote to both of its streams; of very much the last part.",
+        description="Prints what a program of `needed run -d` wrote to both of its streams; of much the last part.",
         allow_abbrev=False,
     )
     parser.add_argument("name", metavar="NAME", help="as `needed run -d` printed it")

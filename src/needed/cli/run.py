@@ -56,7 +56,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--sandbox", default="", metavar="NAME", help="unshare, bubblewrap, docker or podman")
     parser.add_argument("--time", default="0", metavar="SECONDS", help="end it after SECONDS (default 0: never)")
     parser.add_argument("--memory", default="4G", metavar="SIZE", help="end it when it has more (default 4G)")
-    parser.add_argument("--processes", default="1024", metavar="N", help="let it have at most N processes (default 1024)")
+    parser.add_argument("--processes", default="1024", metavar="N", help="let it have N processes at most (1024)")
     parser.add_argument("--platform", default="", metavar="OS/ARCH", help="which image of several")
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing of our own")
     parser.set_defaults(run=run, command=None)
@@ -88,7 +88,8 @@ def _open(image: str, platform: str) -> Root:
 
     root = open_root_option(image, platform)
     folder = os.path.realpath(temporary_folder())
-    if isinstance(root, DirectoryRoot) and f"{folder}/".startswith(f"{os.path.realpath(root.path)}/".replace("//", "/")):
+    above = os.path.realpath(image).rstrip("/")
+    if isinstance(root, DirectoryRoot) and f"{folder}/".startswith(f"{above}/"):
         raise UsageError(
             f"{image} holds {folder}, where its copy for the sandbox would stand",
             hints=["build an image of what is needed of it: needed build PROGRAM -o oci:DIR"],

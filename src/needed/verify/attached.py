@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
-class Stopped(BaseException):  # noqa: N818  (as KeyboardInterrupt: not an error)
+class Stopped(BaseException):
     """We were asked to end by signal `number` before a program ran."""
 
     def __init__(self, number: int) -> None:

@@ -107,7 +107,7 @@ def _exec(words: list[str], command: Command, streams: Streams, kept: tuple[int,
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
     for descriptor in kept:
-        os.set_inheritable(descriptor, True)
+        os.set_inheritable(descriptor, True)  # noqa: FBT003
     os.setsid()
     if command.terminal:
         import fcntl
@@ -115,7 +115,7 @@ def _exec(words: list[str], command: Command, streams: Streams, kept: tuple[int,
         fcntl.ioctl(0, 0x540E, 0)  # TIOCSCTTY
     for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGWINCH):
         signal.signal(number, signal.SIG_DFL)
-    os.execv(words[0], words)
+    os.execv(words[0], words)  # noqa: S606
 
 
 def _is_there(bundle: Bundle, command: Command) -> bool:

@@ -198,20 +198,16 @@ def _remove_left(folder: str) -> None:
     for entry in left:
         try:
             lock = os.open(f"{entry.path}/lock", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-        except FileNotFoundError:
-            lock = -1
         except OSError:
             continue
         try:
-            if lock >= 0:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _open_up(entry.path)
             rmtree(entry.path, ignore_errors=True)
         except OSError:
             continue  # somebody runs in it, or it cannot be taken away: it harms nobody
         finally:
-            if lock >= 0:
-                os.close(lock)
+            os.close(lock)
 
 
 def _is_left(entry: os.DirEntry[str]) -> bool:

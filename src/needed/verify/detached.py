@@ -38,7 +38,7 @@ _NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 
 @value
 class Order:
-    """What to run detached: its name, the image's words, the sandbox ("" for any), ports, and where a tree may stand."""
+    """What to run detached: its name, the image's words, the sandbox ("" for any), ports, where a tree may stand."""
 
     name: str
     image: str
@@ -134,7 +134,7 @@ def _told(said: bytes) -> NeededError:
         kind, message, details, hints = json.loads(said)
     except ValueError:
         return SandboxError("the supervisor of the program ended before it could start it")
-    kinds = [NeededError, *NeededError.__subclasses__()]
+    kinds: list[type[NeededError]] = [NeededError, *NeededError.__subclasses__()]
     found = next((each for each in kinds if each.__name__ == kind), NeededError)
     return found(message, details=details, hints=hints)
 

@@ -59,11 +59,15 @@ class InEngine:
         _ask(self._engine, "rmi", "--force", self._name)
 
 
-def begin_in_docker(root: Root, command: Command, limits: Limits, streams: Streams, _folder: str) -> InEngine:
+def begin_in_docker(root: Root, command: Command, limits: Limits, streams: Streams, folder: str) -> InEngine:
+    """In Docker. `folder` is not needed: the engine keeps the files. Raises SandboxError."""
+    del folder
     return _begin("docker", root, command, limits, streams)
 
 
-def begin_in_podman(root: Root, command: Command, limits: Limits, streams: Streams, _folder: str) -> InEngine:
+def begin_in_podman(root: Root, command: Command, limits: Limits, streams: Streams, folder: str) -> InEngine:
+    """In Podman, as in Docker."""
+    del folder
     return _begin("podman", root, command, limits, streams)
 
 
@@ -98,9 +102,10 @@ def _words(engine: str, name: str, command: Command, limits: Limits) -> list[str
         words += ["--env", f"{variable}={text}"]
     for one in command.mounts:
         words += ["--volume", f"{one.source}:{one.destination}{':ro' if one.read_only else ''}"]
-    # Where root lacks CAP_SYS_RESOURCE an engine's own higher limits fail.
-    words += ["--ulimit", "nofile=1024:1024", "--ulimit", "core=0:0", "--entrypoint", command.argv[0]]
-    return [*words, f"{name}:latest", *command.argv[1:]]
+    # Where root lacks CAP_SYS_RESOURCE an engine's own limits, higher than ours, fail.
+    most = limits.processes
+    words += ["--ulimit", "nofile=1024:1024", "--ulimit", "core=0:0", "--ulimit", f"nproc={most}:{most}"]
+    return [*words, "--entrypoint", command.argv[0], f"{name}:latest", *command.argv[1:]]
 
 
 def _load(engine: str, root: Root, name: str) -> None:

@@ -28,7 +28,7 @@ _BESIDE = {"x86_64": ("i386", "x32"), "aarch64": ("arm",)}
 
 
 def by_qemu(root: Root, command: Command) -> Command:
-    """`command` itself, or through qemu. Raises SandboxError if it is for another machine and nothing here runs that."""
+    """`command` itself, or through qemu. Raises SandboxError if it is for another machine that nothing here runs."""
     words = _started(Walker(root), command)
     if not words:
         return command

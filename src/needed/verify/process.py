@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         def kill(self) -> None: ...
         def close(self) -> None: ...
 
+
 LOOK = 0.25  # seconds between two looks at memory
 PIECE = 65536
 
@@ -101,7 +102,7 @@ def capture(
     begin: Callable[[tuple[int, int, int]], Running], limits: Limits, *, stdin: bytes = b"",
     probe: Callable[[Running], bool] | None = None,
 ) -> Outcome:  # fmt: skip
-    """What becomes of a program that `begin` starts with the standard streams that it is given. Raises what that does."""
+    """What becomes of a program that `begin` starts with these standard streams. Raises what that does."""
     streams = [os.pipe() for _ in range(2)]
     theirs = (_input(stdin), streams[0][1], streams[1][1])
     begun = time.monotonic()
@@ -142,9 +143,7 @@ def _input(content: bytes) -> int:
 class _Watch:
     """Reads both streams until they close, the time is over, too much memory is used, or the probe has seen enough."""
 
-    def __init__(
-        self, started: Running, limits: Limits, begun: float, probe: Callable[[Running], bool] | None
-    ) -> None:
+    def __init__(self, started: Running, limits: Limits, begun: float, probe: Callable[[Running], bool] | None) -> None:
         self._started, self._limits, self._begun, self._probe = started, limits, begun, probe
         self.ended = "exited"
 

@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     class Begin(Protocol):
         """Start a command on a tree. Raises SandboxError where that cannot be done here."""
 
-        def __call__(
-            self, root: Root, command: Command, limits: Limits, streams: Streams, folder: str
-        ) -> Running: ...
+        def __call__(self, root: Root, command: Command, limits: Limits, streams: Streams, folder: str) -> Running: ...
 
     class BeginInTree(Protocol):
         def __call__(self, bundle: Bundle, command: Command, limits: Limits, streams: Streams) -> Running: ...
