@@ -183,6 +183,7 @@ def _attach(arguments: argparse.Namespace, what: tuple[Root, Command, Limits], s
             given = 0 if arguments.interactive else os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
             streams = (given, 1, 2)
         sys.stdout.flush()
+        signals.awaited = True
         started = begin(arguments.sandbox, *what, streams, temporary_folder())
         stack.callback(started.close)
         if terminal:

@@ -34,7 +34,10 @@ class Stopped(BaseException):
 
 
 class Signals:
-    """While this is entered, the signals that ask us to end are Stopped once, or wake who waits once `wait` is on."""
+    """While this is entered, a signal that asks us to end is Stopped, or left to `wait` from when `awaited` is set.
+
+    That is before a program begins: between its beginning and `wait` none may be lost to it.
+    """
 
     def __init__(self) -> None:
         self.seen = 0
@@ -71,9 +74,8 @@ def wait(
     """
     begun = time.monotonic()
     keeper = os.pidfd_open(started.keeper)
-    signals.awaited = True
     try:
-        ended = "stopped" if signals.seen else _wait(started, limits, (signals, grace), (keeper, begun, terminal))
+        ended = _wait(started, limits, (signals, grace), (keeper, begun, terminal))
     finally:
         os.close(keeper)
         started.kill()

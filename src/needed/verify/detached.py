@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from needed.root import Root
+    from needed.verify.attached import Signals
     from needed.verify.command import Command, Limits
     from needed.verify.forward import Port
 
@@ -166,7 +167,7 @@ def _tell(told: int, problem: list[object]) -> None:
         os.write(told, json.dumps(problem).encode())
 
 
-def _run(place: str, order: Order, what: tuple[Root, Command, Limits], ends: tuple[object, int]) -> int:
+def _run(place: str, order: Order, what: tuple[Root, Command, Limits], ends: tuple[Signals, int]) -> int:
     from threading import Thread
 
     from needed.verify.attached import wait
@@ -184,6 +185,7 @@ def _run(place: str, order: Order, what: tuple[Root, Command, Limits], ends: tup
     _write_state(place, state)
     try:
         with Forwarder(order.ports) as forwarder:
+            signals.awaited = True
             started = begin(order.sandbox, root, command, limits, (null, writing, writing), order.folder)
             os.close(writing)
             try:
@@ -192,7 +194,7 @@ def _run(place: str, order: Order, what: tuple[Root, Command, Limits], ends: tup
                 forwarder.serve(started)
                 os.write(told, b"+")
                 os.close(told)
-                outcome = wait(started, limits, signals, grace=GRACE)  # type: ignore[arg-type]
+                outcome = wait(started, limits, signals, grace=GRACE)
                 log.join(5)
             finally:
                 started.close()

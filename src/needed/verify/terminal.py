@@ -36,12 +36,12 @@ class Terminal:
             self._old_handler = signal.signal(signal.SIGWINCH, lambda *_: self._resize())
         if self._keys and os.isatty(0):
             self._before = termios.tcgetattr(0)
-            tty.setraw(0)
+            tty.setraw(0, termios.TCSANOW)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._before is not None:
-            termios.tcsetattr(0, termios.TCSADRAIN, self._before)
+            termios.tcsetattr(0, termios.TCSANOW, self._before)  # not waiting for who reads ours
         if self._old_handler is not None:
             signal.signal(signal.SIGWINCH, self._old_handler)
         self.release()
