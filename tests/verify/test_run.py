@@ -273,6 +273,13 @@ def test_n08_there_is_no_capability_and_none_to_be_had(needed: Run, images: Path
     assert found["NoNewPrivs"] == "1"
 
 
+def test_nothing_of_the_kernel_can_be_changed_though_we_are_root(needed: Run, images: Path) -> None:
+    for name in ("sys/kernel/core_pattern", "sys/kernel/pid_max", "sysrq-trigger"):
+        done = needed(*bash(images, f": >> /proc/{name}", "--user", "0"))
+        assert done.returncode == 1
+        assert "Read-only file system" in done.stderr or "Permission denied" in done.stderr
+
+
 def test_n10_of_a_huge_table_only_the_first_part_is_read() -> None:
     line = "\n".join(f"group{number}:x:{number}:" for number in range(1, 100_000))
     root = MemoryRoot({"/etc/group": line.encode()})
