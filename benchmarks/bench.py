@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import loader, rules
+from benchmarks import loader, rules, running
 from benchmarks.measuring import MEGABYTE, NEEDED, Cost, folder, interleaved, measure, milliseconds, row
 from tests.engines.engines import Docker
 
@@ -141,7 +141,7 @@ def builds() -> None:
 
 
 def main() -> int:
-    parts: dict[str, Callable[[], None]] = {"builds": builds, "loader": loader.rows, "rules": rules.rows}
+    parts: dict[str, Callable[[], None]] = {"builds": builds, "loader": loader.rows, "rules": rules.rows, "run": running.rows}
     row("", "median", "ratio", "target")
     for name in sys.argv[1:] or parts:
         parts[name]()

@@ -15,7 +15,6 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from tests.images import D, F, Layout, S, tar
 
 from needed.errors import OutputError, SandboxError, UsageError
 from needed.root import MemoryRoot
@@ -23,6 +22,7 @@ from needed.verify.command import Command, find_user
 from needed.verify.detached import check_name, free_name, state_folder
 from needed.verify.foreign import by_qemu
 from needed.verify.forward import Port, parse_ports
+from tests.images import D, F, Layout, S, tar
 
 NOBODY = 65534
 USERS = [os.geteuid(), NOBODY] if os.geteuid() == 0 else [os.geteuid()]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _EXAMPLES = """\
 examples:
-  needed run oci:images:bash -- bash -c 'echo $HOME'
+  needed run oci:images:bash -- -c 'echo $HOME'
   needed run -it docker-daemon:tools
   needed run -d -p 8080:80 --name web oci-archive:nginx.tar; needed logs web; needed stop web
 exit status: the program's; 124 if it took too long, 137 if it used too much, 10 if nothing here can run it
