@@ -3,7 +3,7 @@
 # make engines   the tests against Docker, Podman, skopeo and umoci (as root; on Debian it installs what is missing)
 # make oracle    our closures against the loaders of whole Debian roots, 13 of them (as root on Debian; ARGS=--help)
 # make fuzz      strange bytes for every reader, guided by coverage, for an hour (ARGS=-max_total_time=60)
-# make bench     the measurements, as a table (ARGS=loader, builds, rules or trace for a part)
+# make bench     the measurements, as a table (ARGS=loader, builds, rules, run or trace for a part)
 # make sizes     how large the images of real jobs are, beside their packages and other tools (on Debian 12, as root)
 
 # The newest Python that really runs and can make an environment (a shim of pyenv may do neither).

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import loader, rules, trace
+from benchmarks import loader, rules, running, trace
 from benchmarks.measuring import MEGABYTE, NEEDED, Cost, folder, interleaved, measure, milliseconds, row
 from tests.engines.engines import Docker
 
@@ -141,8 +141,9 @@ def builds() -> None:
 
 
 def main() -> int:
-    parts: dict[str, Callable[[], None]] = {"builds": builds, "loader": loader.rows, "rules": rules.rows,
-                                           "trace": trace.rows}  # fmt: skip
+    parts: dict[str, Callable[[], None]] = {
+        "builds": builds, "loader": loader.rows, "rules": rules.rows, "run": running.rows, "trace": trace.rows,
+    }  # fmt: skip
     row("", "median", "ratio", "target")
     for name in sys.argv[1:] or parts:
         parts[name]()

@@ -22,6 +22,7 @@ PACKAGES = {
     "alsa-utils": "aplay",
     "apache2": "apache2",
     "binutils": "readelf",
+    "bubblewrap": "bwrap",
     "busybox": "busybox",
     "ca-certificates": "/etc/ssl/certs/ca-certificates.crt",
     "crun": "crun",

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from needed.cli.quick import Arguments
     from needed.errors import NeededError
 
-_VERBS = ("build", "verify", "trace", "ldd", "check", "why", "scan", "inspect", "rules", "completion")
-_WITH_COMMAND = ("verify",)  # what follows `--` are the words of a program, which nobody here reads
+_VERBS = (
+    "build", "run", "verify", "trace", "ldd", "check", "why", "scan", "inspect", "rules", "ps", "logs", "stop",
+    "completion",
+)  # fmt: skip
+_WITH_COMMAND = ("run", "verify")  # what follows `--` are the words of a program, which nobody here reads
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -141,26 +144,8 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
 
 
 def _module(name: str) -> _Verb:
-    if name == "build":
-        from needed.cli import build as module
-    elif name == "verify":
-        from needed.cli import verify as module  # type: ignore[no-redef]
-    elif name == "ldd":
-        from needed.cli import ldd as module  # type: ignore[no-redef]
-    elif name == "check":
-        from needed.cli import check as module  # type: ignore[no-redef]
-    elif name == "why":
-        from needed.cli import why as module  # type: ignore[no-redef]
-    elif name == "scan":
-        from needed.cli import scan as module  # type: ignore[no-redef]
-    elif name == "inspect":
-        from needed.cli import inspect as module  # type: ignore[no-redef]
-    elif name == "rules":
-        from needed.cli import rules as module  # type: ignore[no-redef]
-    elif name == "trace":
-        from needed.cli import trace as module  # type: ignore[no-redef]
-    else:
-        from needed.cli import completion as module  # type: ignore[no-redef]
+    """The module of a verb: of its name. What `importlib.import_module` does, whose own import costs more."""
+    module: _Verb = __import__(f"needed.cli.{name}", fromlist=["add"])
     return module
 
 

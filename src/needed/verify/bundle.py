@@ -8,7 +8,9 @@ sockets are not made at all.
 
 from __future__ import annotations
 
+import fcntl
 import os
+import time
 
 from needed.errors import ImageError, OutputError
 from needed.root import RootPath, encode_path, join
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 MOUNT_POINTS = ("/dev", "/proc", "/sys", "/etc")
 MAX_WRITABLE = 1000  # further places that one user may write to, besides those below others
 PIECE = 1 << 20
+PREFIX, LEFT = "needed-", 60.0
 # What an engine puts into each container.
 _ETC = {
     "/etc/hosts": b"127.0.0.1\tlocalhost\n::1\tlocalhost\n",
@@ -65,7 +68,8 @@ class Bundle:
         self.writable: list[str] = []
         check_mount_points(root)
         try:
-            self.path = _private_folder(folder)
+            _remove_left(folder)
+            self.path, self._lock = _private_folder(folder)
             try:
                 self._write()
             except BaseException:
@@ -98,12 +102,11 @@ class Bundle:
         from shutil import rmtree
 
         top = os.path.dirname(self.path)
-        for folder, names, _ in os.walk(os.fsencode(top)):
-            for name in names:
-                inside = os.path.join(folder, name)
-                if not os.path.islink(inside):
-                    os.chmod(inside, 0o700)
+        _open_up(top)
         rmtree(top, ignore_errors=True)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     def _write(self) -> None:
         modes: list[tuple[bytes, int]] = []
@@ -171,10 +174,55 @@ def check_mount_points(root: Root) -> None:
             )
 
 
-def _private_folder(folder: str) -> str:
-    path = os.path.join(os.path.realpath(folder), f"needed-{os.urandom(8).hex()}")
+def _open_up(top: str) -> None:
+    """Give us back each folder below `top`, so that it can be taken away."""
+    for folder, names, _ in os.walk(os.fsencode(top)):
+        for name in names:
+            inside = os.path.join(folder, name)
+            if not os.path.islink(inside):
+                os.chmod(inside, 0o700)
+
+
+def _private_folder(folder: str) -> tuple[str, int]:
+    """A tree's place, and the lock that says that somebody still needs it: open in us and in whom we fork."""
+    path = os.path.join(os.path.realpath(folder), f"{PREFIX}{os.urandom(8).hex()}")
     os.mkdir(path, 0o700)
     os.chmod(path, 0o700)
+    lock = os.open(f"{path}/lock", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
     tree = os.path.join(path, "tree")
     os.mkdir(tree, 0o755)
-    return tree
+    return tree, lock
+
+
+def _remove_left(folder: str) -> None:
+    """Take away trees of runs that were killed (SIGKILL): ours, older than LEFT seconds, and locked by nobody."""
+    from shutil import rmtree
+
+    with os.scandir(folder) as entries:
+        left = [entry for entry in entries if entry.name.startswith(PREFIX) and _is_left(entry)]
+    for entry in left:
+        try:
+            lock = os.open(f"{entry.path}/lock", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _open_up(entry.path)
+            rmtree(entry.path, ignore_errors=True)
+        except OSError:
+            continue  # somebody runs in it, or it cannot be taken away: it harms nobody
+        finally:
+            os.close(lock)
+
+
+def _is_left(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder as `_private_folder` makes them, of ours, and not of this moment."""
+    name = entry.name.removeprefix(PREFIX)
+    if len(name) != 16 or name.strip("0123456789abcdef") or not entry.is_dir(follow_symlinks=False):
+        return False
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except OSError:
+        return False
+    return status.st_uid == os.geteuid() and status.st_mode & 0o777 == 0o700 and time.time() - status.st_mtime > LEFT

@@ -53,7 +53,7 @@ class Limits:
 @value
 class Outcome:
     """`status` is the exit status as a shell has it: 128 and the signal's number for a signal. `ended` is "exited",
-    "time", "memory" or "stopped" (by us, as it was to be)."""
+    "time", "memory", "processes" or "stopped" (by us, as it was to be)."""
 
     status: int
     stdout: bytes = b""

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from needed.root import Root
     from needed.verify.command import Command, Outcome
     from needed.verify.missing import Missing
-    from needed.verify.namespaces import Started
+    from needed.verify.process import Running
 
     class Sandbox(Protocol):
         """What runs a command in an image, or on the source root. Raises SandboxError where it cannot."""
 
         def run(
-            self, root: Root, command: Command, limits: Limits, probe: Callable[[Started], bool] | None = None, /
+            self, root: Root, command: Command, limits: Limits, probe: Callable[[Running], bool] | None = None, /
         ) -> Outcome: ...
 
         def run_on_source(self, source: Root, command: Command, limits: Limits, /) -> Outcome: ...

@@ -17,6 +17,7 @@ import select
 import signal
 import socket
 import struct
+from contextlib import suppress
 
 from needed.verify import kernel
 from needed.verify.command import DEFAULT_PATH
@@ -32,6 +33,8 @@ DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2",
          "ptmx": "pts/ptmx"}  # fmt: skip
 NOT_FOUND, NOT_EXECUTABLE, BROKEN = 127, 126, 125  # as of a shell, and of docker run for what is its own
+READ_ONLY, MASKED = ("sys", "sysrq-trigger", "irq", "bus", "fs"), ("kcore", "keys", "timer_list", "sched_debug")
+LEAST_PIDS = 301  # RESERVED_PIDS and one (kernel/pid.c)
 _PORT = struct.Struct("!H")
 
 
@@ -58,6 +61,16 @@ class Started:
         os.close(self._failure)
         return said.decode("utf-8", "replace")
 
+    def ask(self, number: int) -> bool:
+        """Send signal `number` to the program if it listens for it, and whether it does. Process 1 of a name space gets
+        no other (pid_namespaces(7))."""
+        try:
+            with open(f"/proc/{self.keeper}/task/{self.keeper}/children", encoding="ascii") as file:
+                program = int(file.read().split()[0])
+        except (OSError, IndexError):
+            return False
+        return ask(program, number)
+
     def kill(self) -> None:
         """End every process of the sandbox at once."""
         try:
@@ -67,6 +80,19 @@ class Started:
 
     def close(self) -> None:
         self._control.close()
+
+
+def ask(process: int, number: int) -> bool:
+    """Send signal `number` to `process` if it catches it (proc(5), SigCgt), and whether it does."""
+    try:
+        with open(f"/proc/{process}/status", encoding="utf-8", errors="replace") as file:
+            caught = next(int(line.split()[1], 16) for line in file if line.startswith("SigCgt:"))
+        if caught >> number - 1 & 1:
+            os.kill(process, number)
+            return True
+    except (OSError, StopIteration, ValueError):
+        return False
+    return False
 
 
 def start(bundle: Bundle | HostTree, command: Command, limits: Limits, streams: tuple[int, int, int]) -> Started:
@@ -158,6 +184,23 @@ def _mount_devices(folder: str, flags: int) -> None:
     mount("tmpfs", f"{folder}/shm", "tmpfs", flags | kernel.MS_NOEXEC, "mode=1777,size=64m")
 
 
+def _mount_proc(folder: str, limits: Limits) -> None:
+    """`/proc`, where nothing of the kernel can be changed: it asks for root's number there, not for a capability, and
+    where we are root the sandbox's user is root outside (as of the OCI runtime's readonlyPaths and maskedPaths)."""
+    mount("proc", folder, "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
+    # The kernel asks RLIMIT_NPROC of nobody who is root outside; from 6.14 on a name space has a pid_max of its own.
+    release = os.uname().release.split(".")
+    if tuple(int(word) if word.isdigit() else 0 for word in release[:2]) >= (6, 14):
+        with suppress(OSError), open(f"{folder}/sys/kernel/pid_max", "w", encoding="ascii") as file:
+            file.write(str(max(limits.processes + 1, LEAST_PIDS)))
+    for name in READ_ONLY:
+        if os.path.exists(f"{folder}/{name}"):
+            bind(f"{folder}/{name}", f"{folder}/{name}", read_only=True)
+    for name in MASKED:
+        if os.path.exists(f"{folder}/{name}"):
+            mount("/dev/null", f"{folder}/{name}", flags=kernel.MS_BIND)
+
+
 def _become(
     bundle: Bundle | HostTree, command: Command, limits: Limits, ends: tuple[tuple[int, int, int], int]
 ) -> None:
@@ -166,7 +209,7 @@ def _become(
     status = BROKEN
     try:
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-        mount("proc", f"{bundle.path}/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
+        _mount_proc(f"{bundle.path}/proc", limits)
         kernel.pivot_root(bundle.path)
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
@@ -175,7 +218,7 @@ def _become(
             _take_terminal()
         _limit(limits)
         kernel.drop_capabilities()
-        for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGWINCH):
             signal.signal(number, signal.SIG_DFL)
         os.umask(0o022)
         try:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from needed.root import Root
     from needed.verify.command import Command, Limits, Outcome
-    from needed.verify.namespaces import Started
+    from needed.verify.process import Running
 
-    Probe = Callable[[Started], bool]
+    Probe = Callable[[Running], bool]
 
 _REFUSED = "{}: Exec format error\n"  # what `namespaces` says of ENOEXEC
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import socket
 
     from needed.verify.checks import Check, HttpProbe
-    from needed.verify.namespaces import Started
+    from needed.verify.process import Running
 
 GRACE = 5.0  # seconds in which a wrong answer may become the right one
 ANSWER = 5.0  # seconds for one answer
@@ -46,7 +46,7 @@ class Probing:
         self._begun = 0.0
         self._wrong = 0.0  # when the first wrong answer came
 
-    def __call__(self, started: Started) -> bool:
+    def __call__(self, started: Running) -> bool:
         """Whether enough was seen."""
         now = time.monotonic()
         self._begun = self._begun or now
@@ -70,14 +70,14 @@ class Probing:
             found.append(self.http.get(probe, Answer("http", str(probe), f"{last}; {ended}", passed=False)))
         return found
 
-    def _ask_port(self, started: Started, port: int) -> None:
+    def _ask_port(self, started: Running, port: int) -> None:
         begun = time.monotonic()
         connection = started.connect(port)
         if connection is not None:
             connection.close()
             self.tcp[port] = Answer("tcp", str(port), f"open in {time.monotonic() - begun:.2f} s", passed=True)
 
-    def _ask(self, started: Started, probe: HttpProbe) -> None:
+    def _ask(self, started: Running, probe: HttpProbe) -> None:
         begun = time.monotonic()
         connection = started.connect(probe.port)
         if connection is None:
