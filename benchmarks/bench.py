@@ -141,7 +141,12 @@ def builds() -> None:
 
 
 def main() -> int:
-    parts: dict[str, Callable[[], None]] = {"builds": builds, "loader": loader.rows, "rules": rules.rows, "run": running.rows}
+    parts: dict[str, Callable[[], None]] = {
+        "builds": builds,
+        "loader": loader.rows,
+        "rules": rules.rows,
+        "run": running.rows,
+    }
     row("", "median", "ratio", "target")
     for name in sys.argv[1:] or parts:
         parts[name]()
