@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PLACE = "/.needed-qemu"
 HEAD = 256
+MAX_DEPTH = 5  # as `loader.shebang` has it, whose import takes longer than all of this
 # Our name of a machine to qemu's and the kernel's, where it is another.
 _QEMU = {"x86-64": "x86_64", "arm64": "aarch64", "armhf": "arm", "armel": "arm", "powerpc": "ppc"}
 # Machines whose programs a processor runs beside its own.
@@ -65,8 +66,6 @@ def _kernel_does(name: str) -> bool:
 
 def _started(walker: Walker, command: Command) -> list[str]:
     """The ELF program that is really started, with the words that scripts put before the rest; [] if none is found."""
-    from needed.loader.shebang import MAX_DEPTH
-
     name, path = command.argv[0], dict(command.env).get("PATH", DEFAULT_PATH)
     places = [name] if name.startswith("/") else [f"{command.directory}/{name}"] if "/" in name else []
     places += [f"{folder}/{name}" for folder in path.split(":")] if "/" not in name else []
