@@ -245,11 +245,12 @@ NO_NAME_SPACES = ("unshare", "-Ur", "sh", "-c", 'echo 0 > /proc/sys/user/max_use
 
 
 def test_without_name_spaces_nothing_is_verified(folder: Path) -> None:
-    done = command(folder, "verify", "oci:bash", "--", "-c", "true", status=10, wrapper=NO_NAME_SPACES)
+    here = ("verify", "oci:bash", "--sandbox", "unshare")
+    done = command(folder, *here, "--", "-c", "true", status=10, wrapper=NO_NAME_SPACES)
     assert "not verified: oci:bash: no sandbox" in done.stdout
     assert "ok     exit" not in done.stdout
     found = json.loads(
-        command(folder, "verify", "oci:bash", "--json", "--", "-c", "true", status=10, wrapper=NO_NAME_SPACES).stdout
+        command(folder, *here, "--json", "--", "-c", "true", status=10, wrapper=NO_NAME_SPACES).stdout
     )
     assert (found["verdict"], found["exit_code"], found["checks"]) == ("not verified", 10, [])
 
@@ -263,7 +264,8 @@ def test_a_program_for_another_machine_is_not_verified_where_nothing_runs_it(
     root = MemoryRoot({"/bin/app": bytes(program)})
     verdict = judged(Subject(root, config("/bin/app")), Check(), tmp_path=tmp_path)
     assert (verdict.answer, verdict.proofs[0].machine) == ("not verified", "loongarch64")
-    assert "for a machine that this one is not" in " ".join(lines(verdict)[-2:])
+    assert "nothing here can run the image" in lines(verdict)[-1]
+    assert any("loongarch64" in line for line in lines(verdict))
 
 
 def test_a_program_that_another_one_cannot_start_is_the_images_own_fault(bash: Plan, tmp_path: Path) -> None:

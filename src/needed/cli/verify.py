@@ -59,6 +59,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     option("--env", "-e", action="append", default=[], metavar="NAME=VALUE", help="in the program's environment")
     option("--user", default="", metavar="UID[:GID]", help="in place of the image's")
     option("--time", default="", metavar="SECONDS", help="the most that it may take (default 60)")
+    option("--sandbox", default="", metavar="NAME", help="unshare, bubblewrap, docker or podman (default: what works)")
     asked = parser.add_argument_group("what is asked")
     option = asked.add_argument
     option("--exit", metavar="N", help="it ends with the status N (default 0)")
@@ -83,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = root.config if isinstance(root, ImageRoot) else None
     stop_on_signals()
     source = open_root_option(arguments.root, arguments.platform)
-    verdict = judge(Subject(root, config, source), checks)
+    verdict = judge(Subject(root, config, source), checks, arguments.sandbox)
     show(verdict, arguments.image, as_json=arguments.json)
     return verdict.exit_code
 
@@ -100,12 +101,15 @@ def _check_room(root: Root, image: str) -> None:
         )
 
 
-def judge(subject: Subject, checks: tuple[Check, ...]) -> Verdict:
-    """The verdict of the sandbox of name spaces."""
+def judge(subject: Subject, checks: tuple[Check, ...], sandbox: str = "") -> Verdict:
+    """The verdict of the sandbox `sandbox`, or of the first that works."""
     from needed.verify.judge import verify
     from needed.verify.native import Native
+    from needed.verify.sandbox import check_name
 
-    return verify(subject, checks, Native(temporary_folder()))
+    if sandbox:
+        check_name(sandbox)
+    return verify(subject, checks, Native(temporary_folder(), sandbox))
 
 
 def show(verdict: Verdict, image: str, *, as_json: bool) -> None:

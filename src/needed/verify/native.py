@@ -1,4 +1,4 @@
-"""A command in the sandbox of name spaces: an image's tree, each time a fresh copy, or a source root shown read-only.
+"""A command in a sandbox: an image's tree, each time a fresh copy, or a source root shown read-only.
 
 Changes neither. A program that the kernel cannot execute since it is for another machine is a SandboxError, and no
 failure of the image.
@@ -13,7 +13,8 @@ from needed.root import DirectoryRoot, MemoryRoot, RootPath
 from needed.value import replace
 from needed.verify.bundle import Bundle, check_mount_points
 from needed.verify.command import Mount
-from needed.verify.process import run_command
+from needed.verify.process import capture, run_command
+from needed.verify.sandbox import begin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,16 +30,21 @@ _REFUSED = "{}: Exec format error\n"  # what `namespaces` says of ENOEXEC
 
 
 class Native:
-    """The sandbox that needs no program; `folder` is where trees wait."""
+    """`folder` is where trees wait, `name` the sandbox that was asked for, "" for the first that works. A source root
+    is shown in name spaces whatever is asked for: an engine has no way to show one that it may not change."""
 
-    def __init__(self, folder: str) -> None:
-        self.folder = folder
+    def __init__(self, folder: str, name: str = "") -> None:
+        self.folder, self.name = folder, name
 
     def run(self, root: Root, command: Command, limits: Limits, probe: Probe | None = None) -> Outcome:
         """Run `command` in a fresh copy of `root`. Raises SandboxError where nothing here can run it, ImageError,
         OutputError, ReadError."""
-        with Bundle(root, command.user, self.folder) as bundle:
-            outcome = run_command(bundle, command, limits, probe=probe)
+        outcome = capture(
+            lambda streams: begin(self.name, root, command, limits, streams, self.folder), limits, probe=probe
+        )
+        problem = _of_engine(outcome.stderr)
+        if problem:
+            raise SandboxError(problem, hints=["choose another: --sandbox unshare"])
         if outcome.stderr == _REFUSED.format(command.argv[0]).encode("utf-8", "surrogateescape"):
             raise SandboxError(
                 f"{command.argv[0]} is for a machine that this one is not",
@@ -61,6 +67,12 @@ class Native:
             directory = command.directory if _is_folder(source, command.directory) else "/"
             there = replace(command, mounts=(*command.mounts, *mounts), directory=directory)
             return run_command(bundle, there, limits)
+
+
+def _of_engine(stderr: bytes) -> str:
+    """What an engine says where it could not start a container; "" where a program ran, whatever it said."""
+    first = stderr.partition(b"\n")[0].decode("utf-8", "replace").strip()
+    return first if first.startswith(("Error: OCI runtime error:", "docker: Error response from daemon:")) else ""
 
 
 def _is_folder(root: Root, path: str) -> bool:
