@@ -84,7 +84,8 @@ def command_of(user: int) -> list[str]:
 def popen(user: int, place: Path, *words: str | Path, **settings: object) -> subprocess.Popen[str]:
     env = {**os.environ, "TMPDIR": str(place / "tmp"), "XDG_RUNTIME_DIR": str(place), "PYTHONPATH": PATHS}
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    command = [*command_of(user), *map(str, words)]
+    # A job in the background of a shell ignores Ctrl-C, and so would all that it starts.
+    command = ["env", "--default-signal=INT", *command_of(user), *map(str, words)]
     return subprocess.Popen(command, text=True, env=env, **{**pipes, **by(user), **settings})  # type: ignore[call-overload, no-any-return]
 
 
