@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from needed.cli.quick import Arguments
     from needed.errors import NeededError
 
-_VERBS = ("build", "verify", "trace", "ldd", "check", "why", "scan", "inspect", "rules", "completion")
-_WITH_COMMAND = ("verify",)  # what follows `--` are the words of a program, which nobody here reads
+_VERBS = ("build", "verify", "fit", "trace", "ldd", "check", "why", "scan", "inspect", "rules", "completion")
+_WITH_COMMAND = ("verify", "fit")  # what follows `--` are the words of a program, which nobody here reads
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -145,6 +145,8 @@ def _module(name: str) -> _Verb:
         from needed.cli import build as module
     elif name == "verify":
         from needed.cli import verify as module  # type: ignore[no-redef]
+    elif name == "fit":
+        from needed.cli import fit as module  # type: ignore[no-redef]
     elif name == "ldd":
         from needed.cli import ldd as module  # type: ignore[no-redef]
     elif name == "check":
