@@ -57,6 +57,17 @@ def test_what_no_loader_takes_ships_as_a_file() -> None:
     assert "/srv/data" in found.rootfs.entries
 
 
+def test_a_library_that_was_looked_for_by_its_name_is_found_as_the_loader_finds_it() -> None:
+    found = planned(("libz.so.1", "loaded"), ("libnone.so.1", "loaded"))
+    assert [(item.by, item.name) for item in found.closure.opened] == [("/bin/app", "libz.so.1")]
+
+
+def test_a_folder_to_write_to_is_the_image_s_user_s() -> None:
+    entries = planned(("/srv/full", "written")).rootfs.entries
+    assert entries["/srv/full"] == Directory(owner=Choices().user)
+    assert "/srv/full/inside" not in entries
+
+
 def test_what_was_executed_ships_with_its_closure_and_is_found_by_its_name() -> None:
     found = planned(("/usr/bin/tool", "executed"))
     assert {"/usr/bin/tool", "/lib64/libz.so.1"} <= found.rootfs.entries.keys()

@@ -218,5 +218,16 @@ def test_what_the_program_made_itself_is_no_file_of_the_root() -> None:
 
 
 def test_passing_names_are_not_looked_for_in_vain() -> None:
-    found = settled({}, *(opening(name, result=VAIN) for name in ("/tmp/abc123", "/run/lock/x", "/etc/app.conf")))
+    there = {"/tmp/other": b"", "/run/lock/other": b""}
+    found = settled(there, *(opening(name, result=VAIN) for name in ("/tmp/abc123", "/run/lock/x", "/etc/app.conf")))
     assert found.missed.keys() == {"/etc/app.conf"}
+
+
+def test_where_there_is_no_folder_for_passing_names_the_folder_is_looked_for_in_vain() -> None:
+    found = settled({}, *(opening(name, result=VAIN) for name in ("/tmp/abc123", "/tmp/def456", "/run/lock/x")))
+    assert found.missed.keys() == {"/tmp", "/run"}
+
+
+def test_a_folder_that_cannot_be_made_was_looked_for_in_vain() -> None:
+    reading = read(f'1 mkdir("{x("/var/lib/app")}", 0700) = {VAIN}')
+    assert list(asked(reading, "missed")) == ["/var/lib/app"]

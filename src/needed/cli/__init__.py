@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from needed.errors import NeededError
 
 _VERBS = (
-    "build", "run", "verify", "trace", "ldd", "check", "why", "scan", "inspect", "rules", "ps", "logs", "stop",
+    "build", "run", "verify", "fit", "trace", "ldd", "check", "why", "scan", "inspect", "rules", "ps", "logs", "stop",
     "completion",
 )  # fmt: skip
-_WITH_COMMAND = ("run", "verify")  # what follows `--` are the words of a program, which nobody here reads
+_WITH_COMMAND = ("run", "verify", "fit")  # what follows `--` are the words of a program, which nobody here reads
 
 
 def main(argv: Sequence[str] | None = None) -> int:

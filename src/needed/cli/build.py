@@ -12,6 +12,7 @@ from needed.cli.paths import absolute, to_host
 from needed.cli.roots import docker_host, open_root_option, temporary_folder
 from needed.errors import UsageError
 from needed.report.text import printable
+from needed.value import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from needed.output.member_cache import MemberCache
     from needed.pipeline import Plan
     from needed.root import Root
+    from needed.rootfs import Addition
+    from needed.rules.choices import Choices
 
 _EPILOG = """\
 A DESTINATION is oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, tar:FILE,
@@ -50,13 +53,23 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog=_EPILOG,
         allow_abbrev=False,
     )
+    add_image_options(parser)
+    option = parser.add_argument
+    option("--empty", action="store_true", help="no program: an image without a file, or with --add only")
+    option("--verify", action="store_true", help="run it first, and write nothing unless it passes (needed verify)")
+    option("--verify-args", metavar="WORDS", help="run it with these arguments, and it must end with 0")
+    option("-n", "--dry-run", action="store_true", help="show the files and the reasons, write nothing")
+    parser.set_defaults(run=run)
+
+
+def add_image_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what says which image, where to, and how it is told."""
     option = parser.add_argument
     option("programs", nargs="*", metavar="PROGRAM", help="a path, or a name on the root's PATH")
     option("-t", "--tag", metavar="NAME[:TAG]", help="the image's name (default: the first program's)")
     option("-o", "--output", action="append", metavar="DESTINATION", help="where to; may be given again")
     option("--load", action="store_true", help="put it into the engine that answers, Docker or Podman")
     option("--root", default="/", metavar="ROOT", help="take all from this tree or image (default /)")
-    option("--empty", action="store_true", help="no program: an image without a file, or with --add only")
     option("--add", action="append", default=[], metavar="SRC[:DEST]", help="a further file or folder of the root")
     add_rule_options(option)
     option("--trace", action="append", default=[], metavar="FILE", help="what a traced program used (`needed trace`)")
@@ -68,8 +81,6 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     option("--compression", metavar="KIND", help="none, gzip[:1-12], zstd[:1-22] (default gzip; none for tar:)")
     option("--no-cache", action="store_true", help="compress everything again; the bytes are the same")
     option("--platform", default="", metavar="OS/ARCH", help="refuse programs that are for another one")
-    option("--verify", action="store_true", help="run it first, and write nothing unless it passes (needed verify)")
-    option("--verify-args", metavar="WORDS", help="run it with these arguments, and it must end with 0")
     words = parser.add_argument_group("configuration, in Docker's words")
     option = words.add_argument
     option("--entrypoint", metavar="WORDS", help='as words or a JSON list; "" for none')
@@ -82,21 +93,76 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     option("--volume", action="append", default=[], metavar="DIR")
     option("--stop-signal", default="", metavar="SIGNAL")
     shape = parser.add_argument_group("what is printed")
-    shape.add_argument("-n", "--dry-run", action="store_true", help="show the files and the reasons, write nothing")
     shape.add_argument("-q", "--quiet", action="store_true", help="only NAME@DIGEST, on standard output")
     shape.add_argument("--json", action="store_true", help="an object on standard output")
-    parser.set_defaults(run=run)
+
+
+@value
+class Wanted:
+    """What a command line asks for: an image of `programs` and `additions` of `root`, by `choices`, with the
+    configuration `given`, of which the fields `told` were set by the user, in `codec` and under `reference` to
+    `destinations`."""
+
+    root: Root
+    programs: tuple[str, ...]
+    additions: tuple[Addition, ...]
+    settings: Settings
+    platform: str
+    choices: Choices
+    given: Configuration
+    told: frozenset[str]
+    codec: Codec
+    reference: Reference
+    destinations: tuple[Destination, ...]
+    hwcaps: str = ""
+
+    def plan(self, choices: Choices) -> Plan:
+        """Raises as `pipeline.plan`."""
+        from needed.pipeline import plan
+
+        return plan(self.root, self.programs, self.additions, self.settings, self.platform, choices=choices)
+
+    def configuration(self, planned: Plan, choices: Choices) -> Configuration:
+        """What the image of `planned` says of itself."""
+        from needed.pipeline import default_configuration
+        from needed.request import Request, render_request, values_of_image
+
+        request = Request(
+            planned.requested,
+            tuple(item.destination for item in self.additions),
+            self.hwcaps,
+            self.settings.preload_file,
+            tuple(values_of_image(choices.values, planned.rootfs)),
+            tuple(sorted(choices.off)),
+            choices.along,
+            choices.packages,
+            tuple(dict.fromkeys(one.command for one in choices.traced)),
+        )
+        given = replace(self.given, created_by=render_request(request))
+        return default_configuration(planned, given, told=self.told)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    wanted = wanted_of(arguments, empty=arguments.empty)
+    planned = wanted.plan(wanted.choices)
+    if arguments.dry_run:
+        _show_plan(planned, as_json=arguments.json)
+        return 0
+    configuration = wanted.configuration(planned, wanted.choices)
+    if arguments.verify or arguments.verify_args is not None:
+        stop_on_signals()
+        _verify(arguments, planned, configuration, wanted.root)
+    return write_out(arguments, planned, configuration, wanted)
+
+
+def wanted_of(arguments: argparse.Namespace, *, empty: bool = False) -> Wanted:
+    """The Wanted in the options of `add_image_options`; `empty` where no program is to be named. Raises UsageError,
+    ImageError, ReadError."""
     from needed.image.reference import default_name, parse_reference
     from needed.output.destination import parse_destination
-    from needed.pipeline import default_configuration, plan
-    from needed.request import Request, render_request, values_of_image
-    from needed.value import replace
 
     named = [*arguments.programs, *(name for text in arguments.package for name in text.split(",") if name)]
-    if bool(named) == arguments.empty:
+    if bool(named) == empty:
         problem = "--empty is for no program at all" if named else "no program was named"
         raise UsageError(problem, hints=["needed build /bin/bash /bin/ls -t ls", "needed build --empty -t empty"])
     first = default_name(named[0]) if named else "empty"
@@ -116,43 +182,28 @@ def run(arguments: argparse.Namespace) -> int:
 
         allowed = [_inside(path, arguments.root) for path in arguments.allow_secret]
         choices = replace(choices, traced=traced_by(arguments.trace, root, allowed))
-    planned = plan(root, programs, additions, _settings(arguments), arguments.platform, choices=choices)
-    if arguments.dry_run:
-        _show_plan(planned, as_json=arguments.json)
-        return 0
-    request = Request(
-        planned.requested,
-        tuple(item.destination for item in additions),
-        arguments.hwcaps or "",
-        arguments.preload,
-        tuple(values_of_image(choices.values, planned.rootfs)),
-        tuple(sorted(choices.off)),
-        choices.along,
-        choices.packages,
-        tuple(dict.fromkeys(one.command for one in choices.traced)),
-    )
-    given = replace(given, created_by=render_request(request))
-    configuration = default_configuration(planned, given, told=told)
-    if arguments.verify or arguments.verify_args is not None:
-        stop_on_signals()
-        _verify(arguments, planned, configuration, root)
-    if arguments.load:
-        destinations.append(_engine(reference))
-    return _write(arguments, planned, configuration, (codec, reference, destinations))
+    return Wanted(
+        root, tuple(programs), tuple(additions), _settings(arguments), arguments.platform, choices, given, told, codec,
+        reference, tuple(destinations), arguments.hwcaps or "",
+    )  # fmt: skip
 
 
-def _write(
+def write_out(
     arguments: argparse.Namespace,
     planned: Plan,
     configuration: Configuration,
-    shape: tuple[Codec, Reference, list[Destination]],
+    wanted: Wanted,
+    also: dict[str, object] | None = None,
 ) -> int:
+    """Write the image of `planned` to all its destinations, and tell, with `--json` what is in `also` too; 0."""
     from needed.image.build import build_image
     from needed.image.layer import Packing
     from needed.output.destination import write_image
     from needed.output.spool import SpoolStore
 
-    codec, reference, destinations = shape
+    codec, reference, destinations = wanted.codec, wanted.reference, list(wanted.destinations)
+    if arguments.load:
+        destinations.append(_engine(reference))
     stop_on_signals()
     progress = Progress(sys.stderr, _packing) if not arguments.quiet and sys.stderr.isatty() else None
     cache = None if arguments.no_cache else _member_cache()
@@ -173,7 +224,7 @@ def _write(
         (item.name, f"{(place.reference or reference).name}@{item.digest}")
         for place, item in zip(destinations, written, strict=True)
     ]
-    _report(arguments, planned, image, str(reference), pairs)
+    _report(arguments, planned, image, str(reference), (pairs, also or {}))
     return 0
 
 
@@ -205,11 +256,16 @@ def _packing(done: int, total: int) -> str:
 
 
 def _report(
-    arguments: argparse.Namespace, planned: Plan, image: Image, name: str, written: list[tuple[str, str]]
+    arguments: argparse.Namespace,
+    planned: Plan,
+    image: Image,
+    name: str,
+    told: tuple[list[tuple[str, str]], dict[str, object]],
 ) -> None:
-    """`written` are destinations with what is there now, as NAME@DIGEST."""
+    """`told` are destinations with what is there now, as NAME@DIGEST, and what else an object says."""
     from needed.report.build import image_object, render_summary
 
+    written, also = told
     to_stdout = any(place.endswith(":-") for place, _ in written)
     if not arguments.quiet and not arguments.json:
         _show_notes(planned)
@@ -219,7 +275,7 @@ def _report(
         import json
 
         found = image_object(image, name, [{"destination": place, "name": line} for place, line in written])
-        text = json.dumps(found | _told(planned), indent=2)
+        text = json.dumps(found | _told(planned) | also, indent=2)
         write(text, sys.stderr if to_stdout else sys.stdout)
     elif not to_stdout:
         for line in dict.fromkeys(line for _, line in written):

@@ -52,16 +52,22 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     option("image", metavar="IMAGE", help="as --root of build: oci:DIR, docker-archive:FILE, docker-daemon:NAME, ...")
     option("--platform", default="", metavar="OS/ARCH", help="of an image for several")
     option("--root", default="/", metavar="ROOT", help="the root that it was built from (default /)")
-    option("--checks", metavar="FILE", help="checks to make (default needed.toml, if it is there)")
     option("--json", action="store_true", help="an object on standard output")
     words = parser.add_argument_group("what is run")
     option = words.add_argument
     option("--env", "-e", action="append", default=[], metavar="NAME=VALUE", help="in the program's environment")
     option("--user", default="", metavar="UID[:GID]", help="in place of the image's")
-    option("--time", default="", metavar="SECONDS", help="the most that it may take (default 60)")
     option("--sandbox", default="", metavar="NAME", help="unshare, bubblewrap, docker or podman (default: what works)")
+    add_check_options(parser)
+    parser.set_defaults(run=run, command=())
+
+
+def add_check_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what can be asked of a run."""
     asked = parser.add_argument_group("what is asked")
     option = asked.add_argument
+    option("--checks", metavar="FILE", help="checks to make (default needed.toml, if it is there)")
+    option("--time", default="", metavar="SECONDS", help="the most that it may take (default 60)")
     option("--exit", metavar="N", help="it ends with the status N (default 0)")
     option("--stdout-contains", action="append", default=[], metavar="TEXT", help="it prints TEXT")
     option("--stderr-contains", action="append", default=[], metavar="TEXT", help="it prints TEXT to standard error")
@@ -70,7 +76,6 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     option("--http-contains", action="append", default=[], metavar="TEXT", help="and the answer has TEXT")
     option("--tcp", action="append", default=[], metavar="PORT", help="it listens on PORT")
     option("--stays-up", default="", metavar="SECONDS", help="it is still running after SECONDS")
-    parser.set_defaults(run=run, command=())
 
 
 def run(arguments: argparse.Namespace) -> int:

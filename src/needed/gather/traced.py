@@ -9,7 +9,7 @@ from __future__ import annotations
 from needed.closure import Reason
 from needed.errors import ReadError
 from needed.root import read_head
-from needed.rules.finding import Execute, Load, Take
+from needed.rules.finding import ROOT_OWNER, Execute, Load, Take
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +34,11 @@ def find_traced(view: View, traced: Iterable[Traced]) -> Iterator[Finding]:
     passed_over = {program.cache_path for program in view.closure.programs} | {*OF_MACHINE}
     loaded: set[str] = set()
     for one in sorted(traced, key=lambda item: item.how != "loaded"):
+        if "/" not in one.path:  # a library that was looked for by its name
+            asker = next((by for name in one.by if (by := _process(view, name)) and view.opens(by, one.path)), "")
+            if asker:
+                yield Load(one.path, asker, Reason(KIND, one.command))
+            continue
         found = view.find(one.path)
         if found is None or found.entry.kind == "special" or found.path == "/" or one.path in passed_over:
             continue
@@ -48,7 +53,7 @@ def find_traced(view: View, traced: Iterable[Traced]) -> Iterator[Finding]:
             if found.links:
                 yield Take(one.path, reason)
         elif one.how != "seen" or not _is_elf(view, found):
-            yield Take(one.path, reason)
+            yield Take(one.path, reason, view.choices.user if one.how == "written" else ROOT_OWNER)
 
 
 def _loaded(view: View, one: Traced, reason: Reason) -> Load | Take:

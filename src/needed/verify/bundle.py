@@ -59,6 +59,28 @@ def translate(entry: Entry, user: tuple[int, int]) -> Translated:
     return Translated(entry.mode & 0o1077 | (owner & 2 | allowed & 5) << 6, bool(allowed & 2))
 
 
+@value
+class BundleTree:
+    """The tree of a Bundle as a sandbox shows it at `path`, where it stands. Nothing in it is hidden."""
+
+    path: str
+    writable: tuple[str, ...]
+
+    def show(self) -> None:
+        """Make a mount of it, in a name space of mounts that is the sandbox's alone. Raises OSError."""
+        from needed.verify import kernel
+
+        kernel.mount(self.path, self.path, flags=kernel.MS_BIND)
+
+    def hides(self, path: str) -> bool:  # noqa: ARG002  (as of a HostTree)
+        """Whether a program that names `path` does not get what stands there in the tree."""
+        return False
+
+    def place(self, path: str) -> str:
+        """Where `path` of the image, without links in it, stands on this machine."""
+        return self.path + path
+
+
 class Bundle:
     """The tree in a folder of its own. `writable` are the places that the user may write to, "/" for all."""
 
@@ -89,13 +111,15 @@ class Bundle:
 
     def show(self) -> None:
         """Make a mount of it, in a name space of mounts that is the sandbox's alone. Raises OSError."""
-        from needed.verify import kernel
-
-        kernel.mount(self.path, self.path, flags=kernel.MS_BIND)
+        self.tree().show()
 
     def place(self, path: str) -> str:
         """Where `path` of the image, without links in it, stands on this machine."""
-        return self.path + path
+        return self.tree().place(path)
+
+    def tree(self) -> BundleTree:
+        """What of it a sandbox must know, which another process may be told."""
+        return BundleTree(self.path, tuple(self.writable))
 
     def remove(self) -> None:
         """Take the tree away, whatever its modes."""

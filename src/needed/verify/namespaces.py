@@ -25,7 +25,7 @@ from needed.verify.kernel import bind, mount
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from needed.verify.bundle import Bundle
+    from needed.verify.bundle import Bundle, BundleTree
     from needed.verify.command import Command, Limits
     from needed.verify.host_tree import HostTree
 
@@ -41,7 +41,7 @@ _PORT = struct.Struct("!H")
 class Started:
     """A keeper with its program. `control` reaches it, `failure` tells why nothing was started."""
 
-    def __init__(self, keeper: int, control: socket.socket, failure: int) -> None:
+    def __init__(self, keeper: int, control: socket.socket, failure: int = -1) -> None:
         self.keeper, self._control, self._failure = keeper, control, failure
 
     def connect(self, port: int) -> socket.socket | None:
@@ -95,7 +95,9 @@ def ask(process: int, number: int) -> bool:
     return False
 
 
-def start(bundle: Bundle | HostTree, command: Command, limits: Limits, streams: tuple[int, int, int]) -> Started:
+def start(
+    bundle: Bundle | BundleTree | HostTree, command: Command, limits: Limits, streams: tuple[int, int, int]
+) -> Started:
     """Start `command` in `bundle` with these standard streams."""
     ours, theirs = socket.socketpair()
     reading, writing = os.pipe()
@@ -113,7 +115,10 @@ def start(bundle: Bundle | HostTree, command: Command, limits: Limits, streams: 
 
 
 def keep(
-    bundle: Bundle | HostTree, command: Command, limits: Limits, ends: tuple[tuple[int, int, int], socket.socket, int]
+    bundle: Bundle | BundleTree | HostTree,
+    command: Command,
+    limits: Limits,
+    ends: tuple[tuple[int, int, int], socket.socket, int],
 ) -> None:
     """The keeper: makes the sandbox, starts the program, and ends as it ends."""
     streams, control, failure = ends
@@ -154,7 +159,7 @@ def _enter(command: Command) -> None:
             file.write("0")
 
 
-def _mount_tree(bundle: Bundle | HostTree, command: Command) -> None:
+def _mount_tree(bundle: Bundle | BundleTree | HostTree, command: Command) -> None:
     mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
     top, everything = bundle.path, "/" in bundle.writable
     bundle.show()
@@ -202,7 +207,7 @@ def _mount_proc(folder: str, limits: Limits) -> None:
 
 
 def _become(
-    bundle: Bundle | HostTree, command: Command, limits: Limits, ends: tuple[tuple[int, int, int], int]
+    bundle: Bundle | BundleTree | HostTree, command: Command, limits: Limits, ends: tuple[tuple[int, int, int], int]
 ) -> None:
     """Process 1 of the sandbox: the last of ours, then the program. What fails is said before it ends."""
     streams, failure = ends

@@ -12,6 +12,7 @@ import fcntl
 import io
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,19 +22,27 @@ from needed.errors import ReadError, SandboxError
 from needed.root import Walker
 from needed.verify import kernel
 from needed.verify.inside import orders
+from needed.verify.namespaces import Started
 from needed.verify.strace_output import CALLS, DENIED, Reading
 from needed.verify.trace import KINDS, Run, trace_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from threading import Event
+
     from _typeshed import WriteableBuffer as Buffer
 
     from needed.root import Found, Root
+    from needed.verify.bundle import BundleTree
     from needed.verify.command import Command, Limits
     from needed.verify.host_tree import HostTree
     from needed.verify.strace_output import Asked
     from needed.verify.trace import Trace
 
+    Probe = Callable[[Started], bool]
+
+LOOK = 0.25  # seconds between two questions to a probe
 PIPE = 1 << 20  # bytes that strace may be ahead of us: what anybody may have (pipe-max-size of proc_sys_fs(5))
 OLDEST = (5, 11)  # --decode-pids and -y of AT_FDCWD
 # Where a program that is traced looks for what it makes itself, under names that change from run to run.
@@ -65,8 +74,12 @@ class StraceTracer:
             return f"strace is of release {words[-1]}, and 5.11 or newer is needed"
         return ""
 
-    def trace(self, tree: HostTree, command: Command, limits: Limits) -> Trace:
-        """Run `command` in `tree` and give back all that it asked for; `limits.seconds` ends it, and the trace stays.
+    def trace(
+        self, tree: HostTree | BundleTree, command: Command, limits: Limits, probe: Probe | None = None,
+        *, quiet: bool = False,
+    ) -> Trace:  # fmt: skip
+        """Run `command` in `tree` and give back all that it asked for; `limits.seconds` or a `probe` that has seen
+        enough ends it, and the trace stays. Its streams are ours, or /dev/null where it is to be `quiet`.
 
         Raises SandboxError where strace or the sandbox does not work.
         """
@@ -74,7 +87,7 @@ class StraceTracer:
         if problem:
             raise SandboxError(f"nothing here can trace a program: {problem}", hints=[_HINT])
         reading = Reading()
-        status, said = self._run(reading, orders(tree, command, limits), limits.seconds)
+        status, said = self._run(reading, orders(tree, command, limits), limits.seconds, probe, quiet=quiet)
         if not reading.begun:
             raise SandboxError(
                 f"the program could not be traced: {said or f'strace ended with status {status}'}",
@@ -82,12 +95,15 @@ class StraceTracer:
             )
         return settle(reading, self._root, tree, Run(command.argv, status))
 
-    def _run(self, reading: Reading, wanted: bytes, seconds: float) -> tuple[int, str]:
+    def _run(
+        self, reading: Reading, wanted: bytes, seconds: float, probe: Probe | None, *, quiet: bool
+    ) -> tuple[int, str]:
         """The exit status, and what the helper said where it could not begin."""
-        from threading import Timer
+        from threading import Event, Thread, Timer
 
         source, target = os.pipe()
         complaint, complain = os.pipe()
+        ours, theirs = socket.socketpair()
         given = os.memfd_create("orders", 0)
         os.write(given, wanted)
         os.lseek(given, 0, os.SEEK_SET)
@@ -99,14 +115,25 @@ class StraceTracer:
             "-e", "signal=none", "-e", f"trace={calls}", "-e", f"inject={denied}:error=ENOSYS",
             "-o", f"/dev/fd/{target}", "--",
             sys.executable, "-I", "-S", "-X", "utf8", "-c", _START, package, str(given), str(complain),
+            str(theirs.fileno()),
         ]  # fmt: skip
-        process = subprocess.Popen(words, pass_fds=(target, given, complain), preexec_fn=_end_with_us)  # noqa: PLW1509  (no thread yet)
+        passed = (target, given, complain, theirs.fileno())
+        stream_in = stream_out = subprocess.DEVNULL if quiet else None
+        process = subprocess.Popen(
+            words, pass_fds=passed, stdin=stream_in, stdout=stream_out, stderr=stream_out,
+            preexec_fn=_end_with_us,  # noqa: PLW1509  (no thread yet)
+        )  # fmt: skip
         for descriptor in (target, given, complain):
             os.close(descriptor)
+        theirs.close()
         ended: list[int] = []  # the status of a program that we ended
         timer = Timer(seconds, _end, (process.pid, ended, 128 + signal.SIGTERM))
+        over = Event()
+        asking = Thread(target=_ask, args=(probe, Started(process.pid, ours), over, ended), daemon=True)
         if seconds:
             timer.start()
+        if probe is not None:
+            asking.start()
         try:
             with io.BufferedReader(_Patient(source, "rb"), PIPE) as stream:
                 try:
@@ -117,6 +144,10 @@ class StraceTracer:
             process.wait()
         finally:
             timer.cancel()
+            over.set()
+            if probe is not None:
+                asking.join()
+            ours.close()
             if process.poll() is None:  # the sandbox goes with it
                 process.kill()
                 process.wait()
@@ -140,6 +171,14 @@ class _Patient(io.FileIO):
         return super().readinto(buffer)
 
 
+def _ask(probe: Probe, started: Started, over: Event, ended: list[int]) -> None:
+    """Ask `probe` a few times a second until it has seen enough, and end the program then."""
+    while not over.wait(LOOK):
+        if probe(started):
+            _end(started.keeper, ended, 128 + signal.SIGTERM)
+            return
+
+
 def _end_with_us() -> None:
     """Before strace begins: it ends when we do, whatever ends us, and the sandbox ends with it."""
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -156,7 +195,7 @@ def _end(strace: int, ended: list[int], status: int) -> None:
         return  # all is over already
 
 
-def settle(reading: Reading, root: Root, tree: HostTree, run: Run) -> Trace:
+def settle(reading: Reading, root: Root, tree: HostTree | BundleTree, run: Run) -> Trace:
     """The Trace in `reading`: without what the program made itself, which is what `root` does not have or `tree` hides,
     and with where the kernel led wherever that is not where the name leads."""
     walker = Walker(root)
@@ -167,8 +206,8 @@ def settle(reading: Reading, root: Root, tree: HostTree, run: Run) -> Trace:
             names = [asked.path] if kind == "missed" else _names(asked, walker)
             for name in names:
                 if kind == "missed":
-                    if not name.startswith(PASSING):
-                        paths.setdefault(name, set()).update(by)
+                    if (asked_for := _missed(name, walker)):
+                        paths.setdefault(asked_for, set()).update(by)
                 elif not (found := _find(walker, name)) or tree.hides(found.path) or found.entry.kind == "special":
                     continue
                 else:
@@ -176,6 +215,12 @@ def settle(reading: Reading, root: Root, tree: HostTree, run: Run) -> Trace:
         return {path: tuple(sorted(by)) for path, by in paths.items()}
 
     return trace_of((run,), {kind: settled(kind) for kind in KINDS}, sorted(reading.notes))
+
+
+def _missed(name: str, walker: Walker) -> str:
+    """What of `name` is missing: of a name that the program made up the folder for it, if not even that is there."""
+    folder = next((one[:-1] for one in PASSING if name.startswith(one)), "")
+    return name if not folder else folder if _find(walker, folder) is None else ""
 
 
 def _find(walker: Walker, path: str) -> Found | None:

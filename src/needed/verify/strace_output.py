@@ -27,7 +27,7 @@ MAX_NOTES = 200
 _OPENS = frozenset((b"open", b"openat", b"openat2"))
 _LOOKS = frozenset(
     (b"stat", b"stat64", b"lstat", b"lstat64", b"newfstatat", b"fstatat64", b"statx", b"access", b"faccessat",
-     b"faccessat2", b"readlink", b"readlinkat")
+     b"faccessat2", b"readlink", b"readlinkat", b"mkdir", b"mkdirat")
 )  # fmt: skip
 _STARTS = frozenset((b"clone", b"clone3", b"fork", b"vfork"))
 CALLS = (*sorted(name.decode() for name in _OPENS | _LOOKS | _STARTS), "execve", "execveat", "chdir", "fchdir",

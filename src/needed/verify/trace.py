@@ -12,11 +12,13 @@ from needed.value import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Protocol
 
+    from needed.verify.bundle import BundleTree
     from needed.verify.command import Command, Limits
     from needed.verify.host_tree import HostTree
+    from needed.verify.namespaces import Started
 
     class Tracer(Protocol):
         """A way to see what a program asks the kernel for."""
@@ -26,8 +28,12 @@ if TYPE_CHECKING:
         def problem(self) -> str:
             """Why it does not work here, "" if it does."""
 
-        def trace(self, tree: HostTree, command: Command, limits: Limits) -> Trace:
-            """Run `command` in `tree` to its end, streams as ours are, its children included."""
+        def trace(
+            self, tree: HostTree | BundleTree, command: Command, limits: Limits,
+            probe: Callable[[Started], bool] | None = None, /, *, quiet: bool = False,
+        ) -> Trace:  # fmt: skip
+            """Run `command` in `tree` to its end, or until `probe` has seen enough, its children included. Streams are
+            ours, or /dev/null where it is to be `quiet`."""
 
 
 VERSION = 1
