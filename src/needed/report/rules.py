@@ -120,15 +120,21 @@ def render_rules(applied: Iterable[Applied], rootfs: Rootfs) -> Iterator[str]:
     for item in applied:
         share = brought.get(item.rule)
         if share:
-            yield f"rule    {item.rule:<14} {share.size:>12,} bytes in {share.files:,} file{'s' * (share.files != 1)}"
+            yield f"rule    {item.rule:<14} {_counted(share)}"
     for name, share in brought.items():
-        if name.startswith(("package ", "traced ")):
-            yield f"{name:<22} {share.size:>12,} bytes in {share.files:,} file{'s' * (share.files != 1)}"
+        if name.startswith("package "):
+            yield f"{name:<22} {_counted(share)}"
+        elif name.startswith("traced "):
+            yield f"traced  {'':<14} {_counted(share)}: {name.removeprefix('traced ')}"
     for item in applied:
         for tell in item.told:
             yield f"note    {tell.message}"
             if tell.hint:
                 yield f"        {tell.hint}"
+
+
+def _counted(share: Share) -> str:
+    return f"{share.size:>12,} bytes in {share.files:,} file{'s' * (share.files != 1)}"
 
 
 def render_completeness(found: Iterable[Completeness], requested: Iterable[str]) -> Iterator[str]:
