@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.engines.conftest import NEEDED
 from tests.engines.engines import Docker, Podman
-from tests.images import D, F, Layout, tar
+from tests.images import D, F, Layout, S, tar
 
 SANDBOXES = ("unshare", "bubblewrap", "docker", "podman")
 SAYS = """
@@ -58,8 +58,10 @@ def test_the_same_command_says_the_same_in_each_sandbox(
 def test_n09_no_label_of_an_image_reaches_an_engine(run_in: Run, docker: Docker, tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     subprocess.run([str(NEEDED), "build", "sleep", "-q", "-o", f"dir:{tree}"], check=True)
-    files = [path for path in sorted(tree.rglob("*")) if path.is_file() and not path.is_symlink()]
-    members = [F(str(path.relative_to(tree)), path.read_bytes(), path.stat().st_mode & 0o777) for path in files]
+    found_there = [(str(path.relative_to(tree)), path) for path in sorted(tree.rglob("*"))]
+    links = [S(name, str(path.readlink())) for name, path in found_there if path.is_symlink()]
+    files = [(name, path) for name, path in found_there if path.is_file() and not path.is_symlink()]
+    members = [*links, *(F(name, path.read_bytes(), path.stat().st_mode & 0o777) for name, path in files)]
 
     def labelled(config: dict[str, object]) -> None:
         config["config"] = {

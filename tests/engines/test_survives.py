@@ -120,7 +120,7 @@ def test_no_killed_run_leaves_a_temporary_name(tmp_path: Path) -> None:
 
 
 SYNC = re.compile(r"(fsync|syncfs)\(\d+<(.*?)>")
-RENAME = re.compile(r"rename\w*\(.*\"(?P<name>[^\"]*)\"(, \w+)?\) = 0")
+RENAME = re.compile(r"rename\w*\(.*\"(?P<name>[^\"]*)\"(, \w+)?\) += 0")
 
 
 def whole_renames(log: str) -> Iterator[str]:
