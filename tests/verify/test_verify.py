@@ -244,6 +244,14 @@ def test_the_command_verifies_what_stands_behind_the_dashes(folder: Path) -> Non
 NO_NAME_SPACES = ("unshare", "-Ur", "sh", "-c", 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"', "sh")
 
 
+def test_a_pipe_that_is_named_as_the_file_of_checks_is_not_waited_for(folder: Path) -> None:
+    place = folder / "elsewhere"
+    place.mkdir()
+    os.mkfifo(place / "needed.toml")
+    done = command(place, "verify", f"oci:{folder}/bash", status=0)
+    assert done.stdout.splitlines()[-1].startswith("verified:")
+
+
 def test_without_name_spaces_nothing_is_verified(folder: Path) -> None:
     here = ("verify", "oci:bash", "--sandbox", "unshare")
     done = command(folder, *here, "--", "-c", "true", status=10, wrapper=NO_NAME_SPACES)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
-from needed.cli.paths import absolute, to_host
+from needed.cli.configuration import read_configuration
+from needed.cli.paths import absolute
 from needed.errors import UsageError
 
 TYPE_CHECKING = False
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
 
     from needed.rules.choices import Choices
     from needed.rules.own import OwnRule
-
-CONFIGURATION = "needed.toml"
 
 
 def add_rule_options(option: Callable[..., object]) -> None:
@@ -57,15 +54,7 @@ def _path(word: str) -> str:
 
 def own_rules(file: str | None) -> tuple[OwnRule, ...]:
     """The rules in `file`, or in this folder's needed.toml if there is one."""
-    if file is None and not os.path.isfile(CONFIGURATION):
-        return ()
     from needed.rules.own import MAX_CONFIGURATION, parse_own_rules
 
-    name = file or CONFIGURATION
-    try:
-        with open(to_host(name), "rb") as opened:
-            text = opened.read(MAX_CONFIGURATION)
-    except OSError as error:
-        hint = "name a file of rules: --rules FILE"
-        raise UsageError(f"{name}: cannot be read: {error.strerror}", hints=[hint]) from None
-    return parse_own_rules(text, name)
+    found = read_configuration(file, "rules", MAX_CONFIGURATION)
+    return parse_own_rules(found[1], found[0]) if found else ()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from needed.cli.configuration import read_configuration
 from needed.cli.console import write
-from needed.cli.paths import to_host
 from needed.cli.roots import open_root_option, temporary_folder
 from needed.errors import UsageError
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from needed.verify.checks import Check
     from needed.verify.judge import Subject, Verdict
 
-CONFIGURATION = "needed.toml"
 _EPILOG = """\
 First what the files say: program, interpreter, libraries, versions, symbols.
 Then the image runs, in a sandbox that sees no file of this machine and has no
@@ -175,18 +174,10 @@ def _asks(arguments: argparse.Namespace) -> bool:
 
 def checks_in(file: str | None) -> tuple[Check, ...]:
     """The checks in `file`, or in this folder's needed.toml if there is one."""
-    if file is None and not os.path.exists(CONFIGURATION):
-        return ()
     from needed.verify.checks import MAX_CONFIGURATION, parse_checks
 
-    name = file or CONFIGURATION
-    try:
-        with open(to_host(name), "rb") as opened:
-            text = opened.read(MAX_CONFIGURATION)
-    except OSError as error:
-        hint = "name a file of checks: --checks FILE"
-        raise UsageError(f"{name}: cannot be read: {error.strerror}", hints=[hint]) from None
-    found = parse_checks(text, name)
+    read = read_configuration(file, "checks", MAX_CONFIGURATION)
+    found = parse_checks(read[1], read[0]) if read else ()
     if file is not None and not found:
-        raise UsageError(f"{name}: has no [[check]]", hints=["see `needed verify --help` for an example"])
+        raise UsageError(f"{file}: has no [[check]]", hints=["see `needed verify --help` for an example"])
     return found

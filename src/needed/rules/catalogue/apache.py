@@ -17,6 +17,7 @@ from __future__ import annotations
 from itertools import islice
 
 from needed.closure import Reason
+from needed.rules.documents import find_documents
 from needed.rules.finding import Link, Load, Make, Take, Tell
 
 TYPE_CHECKING = False
@@ -36,7 +37,6 @@ MAX_INCLUDES = 500
 MAX_WORD = 4_096  # characters
 MAX_DIRECTIVES = 100_000
 MAX_DOCUMENTS = 16 << 20  # bytes
-MAX_PAGES = 5_000
 TAKEN = ("typesconfig", "mimemagicfile", "sslcertificatefile", "sslcertificatechainfile", "sslcacertificatefile")
 SECRETS = ("sslcertificatekeyfile", "authuserfile", "sslpassphrasedialog")
 LOGS = ("errorlog", "customlog", "transferlog")
@@ -69,7 +69,7 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
             yield Tell(f"{path} is a secret, which no image should hold", f"docker run -v {path}:{path}:ro")
     if view.choices.value(NAME) != "config":
         for path in documents:
-            yield from _documents(view, path, reason)
+            yield from find_documents(view, path, reason, MAX_DOCUMENTS)
     yield from _written(view, configuration, reason)
     yield Tell(f"{item.path} goes to the background, and its container ends", "docker run IMAGE -DFOREGROUND")
 
@@ -189,18 +189,3 @@ def _followed(view: View, path: str) -> str:
         if path.startswith(f"{link}/") and real is not None:
             return real + path[len(link) :]
     return path
-
-
-def _documents(view: View, folder: str, reason: Reason) -> Iterator[Finding]:
-    """A folder of documents, up to a size that nobody is surprised by."""
-    below, size = [], 0
-    for path, kind in view.tree(folder):
-        below.append(path)
-        size += view.size(path) if kind == "file" else 0
-        if size > MAX_DOCUMENTS or len(below) > MAX_PAGES:
-            yield Tell(f"{folder} is large, and is left out", f"--add {folder}, or docker run -v {folder}:{folder}:ro")
-            return
-    if view.is_folder(folder):
-        yield Take(folder, reason)
-        for path in below:
-            yield Take(path, reason)

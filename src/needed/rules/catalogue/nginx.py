@@ -13,6 +13,7 @@ Source: https://nginx.org/en/docs/ngx_core_module.html (include, load_module, pi
 from __future__ import annotations
 
 from needed.closure import Reason
+from needed.rules.documents import find_documents
 from needed.rules.finding import Load, Make, Take, Tell
 from needed.rules.nginx_configuration import absolute, parse_arguments, read_configuration
 
@@ -28,7 +29,6 @@ NAME = "nginx"
 MAX_MODULES = 1_000
 MAX_ROOTS = 100
 MAX_DOCUMENTS = 16 << 20  # bytes
-MAX_PAGES = 5_000  # of one folder
 # Of files that a configuration names, those that are no secret. Names are relative to the configuration's folder.
 CERTIFICATES = ("ssl_certificate", "ssl_trusted_certificate", "ssl_client_certificate", "ssl_crl", "ssl_dhparam",
                 "proxy_ssl_certificate", "proxy_ssl_trusted_certificate", "proxy_ssl_crl", "ssl_stapling_file",
@@ -60,7 +60,7 @@ def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
     if view.choices.value(NAME) != "config":
         named = [absolute(path, compiled.prefix) for name, path in paths if name in DOCUMENTS]
         for path in [*dict.fromkeys(named or [f"{compiled.prefix}/html"])][:MAX_ROOTS]:
-            yield from _documents(view, path, reason)
+            yield from find_documents(view, path, reason, MAX_DOCUMENTS)
     for path in _written(paths, compiled):
         yield Make(path, None, reason, 0o755, view.choices.user)
     if ["daemon", "off"] not in directives:
@@ -87,19 +87,3 @@ def _written(paths: list[tuple[str, str]], compiled: Compiled) -> list[str]:
             files.append(absolute(path, compiled.prefix))
     folders |= {path.rpartition("/")[0] for path in files}
     return sorted(path for path in folders if path.count("/") > 1 or path == "/run")
-
-
-def _documents(view: View, folder: str, reason: Reason) -> Iterator[Finding]:
-    """A folder of documents, up to a size that nobody is surprised by."""
-    below = []
-    size = 0
-    for path, kind in view.tree(folder):
-        below.append(path)
-        size += view.size(path) if kind == "file" else 0
-        if size > MAX_DOCUMENTS or len(below) > MAX_PAGES:
-            yield Tell(f"{folder} is large, and is left out", f"--add {folder}, or docker run -v {folder}:{folder}:ro")
-            return
-    if view.is_folder(folder):
-        yield Take(folder, reason)
-        for path in below:
-            yield Take(path, reason)
