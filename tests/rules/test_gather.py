@@ -9,7 +9,7 @@ import pytest
 
 from needed.closure import Reason
 from needed.completeness import find_completeness
-from needed.errors import SourceError
+from needed.errors import ProofError, SourceError
 from needed.gather import Gathered, gather
 from needed.loader import Resolver, Settings
 from needed.loader.hwcaps import active_at
@@ -378,3 +378,16 @@ def test_a_plugin_is_opened_in_each_process_that_has_what_opens_it() -> None:
         assert {(item.program, item.added.path, len(item.added.objects)) for item in found.closure.opened} == {
             ("/bin/a", "/opt/plugin.so", 1), ("/bin/b", "/opt/plugin.so", 2),
         }  # fmt: skip
+
+
+def test_a_plugin_that_would_load_another_library_in_the_image_is_not_shipped() -> None:
+    """What a program opens is proven in the finished tree, where an added file may stand in an earlier place."""
+    plugin = Writer([("needed", "libdeep.so.1"), ("runpath", "/first:/second")]).finish()
+    files = {"/bin/app": program(), "/opt/plugin.so": plugin, "/second/libdeep.so.1": library("libdeep.so.1"),
+             "/data/other": library("libdeep.so.1")}  # fmt: skip
+    choices = Choices(own=(own("plugins", programs=("app",), load=("/opt/plugin.so",)),))
+    root = MemoryRoot({**tree(), **files})
+    assert "/second/libdeep.so.1" in plan(root, ["/bin/app"], choices=choices).rootfs.entries
+    with pytest.raises(ProofError) as raised:
+        plan(root, ["/bin/app"], [Addition("/data/other", "/first/libdeep.so.1")], choices=choices)
+    assert "/data/other is loaded in the image instead of /second/libdeep.so.1" in raised.value.details[0]
