@@ -18,8 +18,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Left to right; a room imports only rooms to its left, and not the ones on its own step.
 ORDER = """
 value errors < elf · root < closure · languages < loader · rules · packages · startable < gather < rootfs < proof
-< explain · completeness · compatibility · notes · request · scan < image < source < output < verify < report
-< pipeline < fit < cli
+< explain · completeness · compatibility · notes · request · scan < image < source < output < verify · toolchain
+< report < pipeline < fit < cli
 """
 STEPS = [step.replace("·", " ").split() for step in ORDER.split("<")]
 LEVEL = {room: level for level, step in enumerate(STEPS) for room in step}

@@ -12,6 +12,8 @@
     ├── ReadError         7   a file of the root cannot be read: permission, changed while being read, a limit
     ├── ImageError        8   an image or archive is damaged, hostile, or not one; or which is meant is not clear
     ├── ProofError        9   what would ship resolves otherwise than the root that it was taken from
+    ├── CompileError     12   a compiler refused the source, or made something else than was asked for
+    ├── ToolchainError   13   there is no tool chain here for that source, or not for that target
     ├── SandboxError     10   nothing here can run the image: it is not verified, which is not the same as failed
     └── VerifyError      11   the image was run, and does not do what was asked of it
 
@@ -131,6 +133,20 @@ class VerifyError(NeededError):
 
     exit_code = 11
     kind = "verify"
+
+
+class CompileError(NeededError):
+    """A compiler refused the source, or what it made is not what was asked for."""
+
+    exit_code = 12
+    kind = "compile"
+
+
+class ToolchainError(NeededError):
+    """No tool chain that is here can compile this source for this target."""
+
+    exit_code = 13
+    kind = "tool chain"
 
 
 class ProofError(NeededError):
