@@ -61,6 +61,20 @@ def test_code_goes_on_after_a_here_document_and_after_pod() -> None:
     assert found(source) == ["Z::A", "Z::B"]
 
 
+def test_a_comment_neither_ends_a_statement_nor_opens_a_here_document() -> None:
+    assert found("use base qw(One # yes; it is\n  Two);") == ["base", "One", "Two"]
+    assert found("1; # <<END\nuse Still::Code;\nEND\n") == ["Still::Code"]
+
+
+def test_lines_are_counted_from_one_and_the_last_needs_no_end() -> None:
+    assert [item.line for item in find_modules("use One;\n=pod\n\n=cut\n'Two::X'; require Three")] == [1, 5, 5]
+
+
+def test_pod_and_here_documents_that_do_not_end_are_the_rest_or_nothing() -> None:
+    assert found("use One;\n\n=head1 END\n\nuse Two;") == ["One"]
+    assert found("print <<END;\nuse One;\nEND") == []
+
+
 def test_folders_may_stand_beside_the_script() -> None:
     assert found('use lib "$FindBin::Bin/../lib";', "folder") == [f"{BIN}/../lib"]
     assert found("use lib $Bin . '/lib';", "folder") == [f"{BIN}/lib"]
@@ -77,6 +91,8 @@ def test_files_are_found_and_computed_names_are_told() -> None:
 
 def test_an_encoding_that_is_named_has_a_module() -> None:
     assert found("use Encode; encode('shiftjis', $x);", "encoding") == ["Encode::JP"]
+    assert found("use Encode; encode('KOI8-R', decode('Big5', $x));", "encoding") == ["Encode::TW", "Encode::Byte"]
+    assert found("use Encode; # gbk\nencode('hzx', $x);", "encoding") == []
 
 
 def test_a_module_stands_in_a_folder_for_each_part() -> None:
@@ -84,5 +100,7 @@ def test_a_module_stands_in_a_folder_for_each_part() -> None:
 
 
 def test_hostile_sources_end() -> None:
-    for source in ("use lib " * 50_000, "<<A" * 200_000, "\n=x" * 100_000, "'A::" * 200_000, "use base qw(" * 5_000):
+    for source in ("use lib " * 50_000, "<<A" * 200_000, "\n=x" * 100_000, "'A::" * 200_000, "use base qw(" * 5_000,
+                   "Encode gb" * 100_000, "<<A #" * 100_000, "\nA\n<<A" * 90_000, "use x; #\n" * 90_000,
+                   "use x # ;" * 90_000):  # fmt: skip
         find_modules(source)

@@ -30,7 +30,11 @@ _ANY = re.compile(
     r"|(?P<named>\\N\{(?!U\+)[A-Za-z])",
     re.MULTILINE,
 )
-_COMMENT = re.compile(r"(?:^|\s)#")
+# What a line holds that `_ANY` may find something in, unless it is a `_MENTION`.
+_SIGNS = (*(word + after for word in ("use", "no", "do") for after in (" ", "\t")), "do(", "do'", 'do"', "require",
+          "load", "bootstrap", ":encoding(", ":utf8", "\\N{")  # fmt: skip
+_MENTION = re.compile(r"['\"][A-Z]\w*::")
+_COMMENT = re.compile(r"(?:^|\s)#", re.MULTILINE)
 _MODULE = re.compile(r"[ \t]+([A-Za-z_]\w*(?:(?:::|')\w+)*)(?=[\s;(){},'\"]|$)")
 _QUOTED = re.compile(r"[ \t(]*(?:\"([^\"\n]*)\"|'([^'\n]*)')")
 _VERSION = re.compile(r"[ \t]+v?\d[\d._]*")
@@ -39,15 +43,17 @@ _ONE_OF = re.compile(r"[ \t(]*\"([A-Za-z]\w*(?:/\w+)+)/\$\{?\w+\}?\.pm\"")  # "I
 _HEREDOC = re.compile(r"<<(~?)(?:\"([^\"\n]+)\"|'([^'\n]+)'|([A-Za-z_]\w*))")
 _WORDS = re.compile(r"qw[ \t\n]*(?:\(([^)]*)\)|\[([^\]]*)\]|\{([^}]*)\}|<([^>]*)>|/([^/]*)/|\|([^|]*)\|)"
                     r"|\"([^\"\n]*)\"|'([^'\n]*)'")  # fmt: skip
-# Names of encodings whose tables are modules that Encode loads when it meets them (Encode::Config).
+# Names of encodings, in small letters, whose tables are modules that Encode loads when it meets them (Encode::Config);
+# each begins with one of the signs.
 _ENCODINGS = (
-    (re.compile(r"shift_?jis|\bsjis|euc-?jp|iso-2022-jp|cp932|7bit-jis", re.IGNORECASE), "Encode::JP"),
-    (re.compile(r"euc-?cn|gb2312|gbk|cp936|\bhz\b", re.IGNORECASE), "Encode::CN"),
-    (re.compile(r"euc-?kr|cp949|johab|iso-2022-kr", re.IGNORECASE), "Encode::KR"),
-    (re.compile(r"big-?5|cp950", re.IGNORECASE), "Encode::TW"),
-    (re.compile(r"iso-?8859-?(?:[2-9]|1\d)|koi8|(?:cp-?|windows-)125\d|cp8\d\d|cp437|macroman", re.IGNORECASE),
-     "Encode::Byte"),
-    (re.compile(r"utf-?(?:16|32|7)|ucs-?[24]", re.IGNORECASE), "Encode::Unicode"),
+    (("shift", "sjis", "euc", "iso-2022-jp", "cp932", "7bit-jis"),
+     re.compile(r"shift_?jis|(?<!\w)sjis|euc-?jp|iso-2022-jp|cp932|7bit-jis"), "Encode::JP"),
+    (("euc", "gb", "cp936", "hz"), re.compile(r"euc-?cn|gb2312|gbk|cp936|(?<!\w)hz\b"), "Encode::CN"),
+    (("euc", "cp949", "johab", "iso-2022-kr"), re.compile(r"euc-?kr|cp949|johab|iso-2022-kr"), "Encode::KR"),
+    (("big", "cp950"), re.compile(r"big-?5|cp950"), "Encode::TW"),
+    (("iso", "koi8", "cp", "windows", "macroman"),
+     re.compile(r"iso-?8859-?(?:[2-9]|1\d)|koi8|(?:cp-?|windows-)125\d|cp8\d\d|cp437|macroman"), "Encode::Byte"),
+    (("utf", "ucs"), re.compile(r"utf-?(?:16|32|7)|ucs-?[24]"), "Encode::Unicode"),
 )  # fmt: skip
 _NAME = re.compile(r"[A-Za-z_]\w*(?:::\w+)*\Z")
 _FINDBIN = re.compile(r"\$\{?(?:FindBin::)?(?:Real)?Bin\}?")
@@ -82,28 +88,87 @@ def module_file(name: str) -> str:
 
 
 def _wanted(source: str) -> Iterator[Wanted]:
-    lines = source.split("\n")
-    if lines and lines[0].startswith("#!"):
-        yield from _switches(lines[0])
-    code = "\n".join(_code(lines))
-    line, counted, lists = 1, 0, 0
-    for match in _ANY.finditer(code):  # once through the text, for the base library has 40,000 lines
-        line += code.count("\n", counted, match.start())
-        counted = match.start()
-        if match["word"]:
-            rest = code[match.end() : match.end() + MAX_STATEMENT]
-            lists += rest.lstrip().startswith(_WITH_NAMES)
-            if lists <= MAX_LISTS:
-                yield from _statement(match["word"], rest, line)
-        elif name := match["load"]:
-            yield Wanted("require", name, line)
-        elif name := match["mention"]:
-            yield Wanted("mention", name, line)
-        else:
-            yield Wanted("require", "_charnames" if match["named"] else "PerlIO::encoding", line)
-    for names, module in _ENCODINGS if "ncod" in code else ():
-        if found := names.search(code):
-            yield Wanted("encoding", module, code.count("\n", 0, found.start()) + 1)
+    if source.startswith("#!"):
+        yield from _switches(source.partition("\n")[0])
+    source = f"\n{source}"  # so that each line has a newline before it
+    pieces = tuple(_code(source))
+    line = counted = lists = 0
+    for start, stop, end in _lines(source, pieces):
+        line += source.count("\n", counted, start)
+        counted = start
+        for match in _ANY.finditer(source, start, stop):
+            if match["word"]:
+                rest = _statement_at(source, match.end(), end)
+                lists += rest.lstrip().startswith(_WITH_NAMES)
+                if lists <= MAX_LISTS:
+                    yield from _statement(match["word"], rest, line)
+            elif name := match["load"]:
+                yield Wanted("require", name, line)
+            elif name := match["mention"]:
+                yield Wanted("mention", name, line)
+            else:
+                yield Wanted("require", "_charnames" if match["named"] else "PerlIO::encoding", line)
+    if any(source.find("ncod", begin, end) >= 0 for begin, end in pieces):
+        yield from _encodings(source, pieces)
+
+
+def _lines(source: str, pieces: tuple[tuple[int, int], ...]) -> Iterator[tuple[int, int, int]]:
+    """The lines of code that hold a sign of something asked for: where each begins, where it or its comment ends, and
+    where its piece of code does. Found by searching for the signs: the base library has 40,000 lines, and 1,000 count.
+    """
+    code_end = pieces[-1][1] if pieces else 0
+    mentions = (match.start() for begin, end in pieces for match in _MENTION.finditer(source, begin, end))
+    starts = {source.rfind("\n", 0, at) + 1 for at in mentions}
+    for sign in _SIGNS:
+        at = source.find(sign, 0, code_end)
+        while at >= 0:
+            starts.add(source.rfind("\n", 0, at) + 1)
+            at = source.find(sign, _line_end(source, at), code_end)
+    places = iter(pieces)
+    begin, end = next(places, (0, 0))
+    for start in sorted(starts):
+        while start >= end:
+            begin, end = next(places)
+        if start >= begin:
+            yield start, _comment(source, start, _line_end(source, start)), end
+
+
+def _comment(source: str, start: int, stop: int) -> int:
+    """Where the comment of a line begins, or where the line ends."""
+    found = _COMMENT.search(source, start, stop) if source.find("#", start, stop) >= 0 else None
+    return found.start() if found else stop
+
+
+def _statement_at(source: str, at: int, end: int) -> str:
+    """From `at` to the end of the statement, without comments."""
+    end = min(at + MAX_STATEMENT, end)
+    stop = source.find(";", at, end)
+    text = source[at : stop if stop >= 0 else end]
+    if "#" not in text:
+        return text
+    lines = source[at:end].split("\n")  # the semicolon may have stood in a comment
+    return "\n".join(line[: _comment(line, 0, len(line))] for line in lines).partition(";")[0]
+
+
+def _encodings(source: str, pieces: tuple[tuple[int, int], ...]) -> Iterator[Wanted]:
+    code = source.lower()
+    for signs, names, module in _ENCODINGS:
+        at = min((at for sign in signs for at in _places(code, sign, names, pieces)), default=-1)
+        if at >= 0:
+            yield Wanted("encoding", module, code.count("\n", 0, at))
+
+
+def _places(
+    code: str, sign: str, names: re.Pattern[str], pieces: tuple[tuple[int, int], ...]
+) -> Iterator[int]:
+    """Where in the pieces, outside of comments, a name begins that begins with `sign`: the first."""
+    for begin, end in pieces:
+        at = code.find(sign, begin, end)
+        while at >= 0:
+            if names.match(code, at) and _comment(code, code.rfind("\n", 0, at) + 1, at + 1) > at:
+                yield at
+                return
+            at = code.find(sign, at + 1, end)
 
 
 def _switches(line: str) -> Iterator[Wanted]:
@@ -113,28 +178,75 @@ def _switches(line: str) -> Iterator[Wanted]:
             yield Wanted("use", name, 1)
 
 
-def _code(lines: list[str]) -> Iterator[str]:
-    """The lines with all that is no code blank, up to the end of the code."""
-    last = {line.strip(): number for number, line in enumerate(lines)}
-    in_pod = False
-    ends: list[str] = []  # of the here-documents that are open
-    for number, line in enumerate(lines):
-        code = ""
-        if ends:
-            if line.strip() == ends[0]:
-                ends.pop(0)
-        elif in_pod or (line[:1] == "=" and line[1:2].isalpha()):
-            in_pod = not line.startswith("=cut")
-        elif line.startswith(("__END__", "__DATA__")) and line.rstrip() in ("__END__", "__DATA__"):
+def _code(source: str) -> Iterator[tuple[int, int]]:
+    """The pieces of code, by where they begin and end; what is between them is none."""
+    start = 0
+    for begin, end in _no_code(source):
+        if begin > start:
+            yield start, begin
+        start = end
+    if start < len(source):
+        yield start, len(source)
+
+
+def _no_code(source: str) -> Iterator[tuple[int, int]]:
+    """POD, the bodies of here-documents, and what follows the end of the code; each begins with the newline before."""
+    at = 0
+    places = dict.fromkeys(("\n=", "\n__END__", "\n__DATA__", "<<"), -2)
+    last: dict[str, int] = {}  # where a line with this word stands for the last time
+    while True:
+        for sign, place in places.items():
+            if -1 != place < at:
+                places[sign] = source.find(sign, at)
+        sign, place = min((item for item in places.items() if item[1] >= 0), key=lambda item: item[1], default=("", 0))
+        if not sign:
             return
-        elif "#" not in line or not line.lstrip().startswith("#"):
-            code = _COMMENT.split(line, maxsplit=1)[0] if "#" in line else line
-            if "<<" in code:
-                for match in _HEREDOC.finditer(code):
-                    end = match[2] or match[3] or match[4]
-                    if last.get(end, 0) > number:  # `1 <<FLAG` looks the same: what has no last line is none
-                        ends.append(end)
-        yield code
+        at = place + len(sign)
+        if sign == "<<":
+            at = _line_end(source, place)
+            last = last or _last_lines(source)
+            for end in _here(source, place, at):
+                if last.get(end, 0) > at:  # `1 <<FLAG` looks the same: what has no last line is none
+                    begin, at = at, _after(source, end, at)
+                    yield begin, at
+        elif sign == "\n=":
+            if source[at : at + 1].isalpha():
+                cut = source.find("\n=cut", place)
+                at = _line_end(source, cut + 1) if cut >= 0 else len(source)
+                yield place, at
+        elif not source[at : _line_end(source, at)].strip():
+            yield place, len(source)
+            return
+
+
+def _here(source: str, place: int, stop: int) -> Iterator[str]:
+    """The words that end the here-documents of the line that holds `place` and ends at `stop`."""
+    start = source.rfind("\n", 0, place) + 1
+    for match in _HEREDOC.finditer(source, place, _comment(source, start, stop)):
+        yield match[2] or match[3] or match[4]
+
+
+def _last_lines(source: str) -> dict[str, int]:
+    found, at = {}, 0
+    for line in source.split("\n"):
+        found[line.strip()] = at
+        at += len(line) + 1
+    return found
+
+
+def _after(source: str, word: str, at: int) -> int:
+    """The end of the first line after `at` that is `word`; `at` if there is none."""
+    stop = at
+    while stop < len(source):
+        start, stop = stop + 1, _line_end(source, stop + 1)
+        if source[start:stop].strip() == word:
+            return stop
+    return at
+
+
+def _line_end(source: str, at: int) -> int:
+    found = source.find("\n", at)
+    return found if found >= 0 else len(source)
 
 
 def _statement(word: str, rest: str, number: int) -> Iterator[Wanted]:

@@ -7,12 +7,12 @@ rule goes by what is there.
 from __future__ import annotations
 
 from needed.errors import ElfError, ReadError
-from needed.root import join, list_kinds
+from needed.root import join, list_kinds, list_sizes
 from needed.rules.table import TABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import TypeVar
 
     from needed.closure import Closure, LoadedObject
@@ -113,6 +113,10 @@ class View:
         """The names in the folder that `path` leads to, sorted."""
         return tuple(name for name, _ in self.kinds(path))
 
+    def paths(self, folder: str) -> list[str]:
+        """The same as paths."""
+        return [join(folder, name) for name in self.names(folder)]
+
     def kinds(self, path: str) -> list[tuple[str, str]]:
         """The same, each with "file", "directory", "symlink" or "special"."""
         found = self.find(path)
@@ -142,6 +146,33 @@ class View:
                 if kind == "directory":
                     below.append(inside)
             pending += below[::-1]
+
+    def bytes_below(self, folders: Iterable[str], skips: Callable[[str], bool]) -> int:
+        """The bytes of all files below `folders`; what several links lead to counts once, and none leads to a folder.
+
+        What `skips` says true of is left out. Looks at MAX_FOLDERS folders at most.
+        """
+        sizes: dict[str, int] = {}
+        pending, left = [*folders], MAX_FOLDERS
+        while pending and left > 0:
+            folder = pending.pop()
+            left -= 1
+            found = self.find(folder)
+            try:
+                inside = list_sizes(self.walker.root, found.path) if found and found.entry.kind == "directory" else []
+            except ReadError:
+                continue
+            for name, kind, size in inside:
+                path = f"{folder}/{name}"
+                if skips(path):
+                    continue
+                if kind == "directory":
+                    pending.append(path)
+                elif kind == "file" and found:
+                    sizes[join(found.path, name)] = size
+                elif kind == "symlink" and (target := self.find(path)) and target.entry.kind == "file":
+                    sizes[target.path] = target.entry.size
+        return sum(sizes.values())
 
     def command(self, name: str) -> str | None:
         """The path of the program that the shells of the root find by this name."""

@@ -221,11 +221,10 @@ class _Library:
     def extension(self, relative: str) -> None:
         """The shared object and the autoloaded subroutines of a module, and data that it opens."""
         name = relative.removesuffix(".pm")
-        if path := self.first(f"auto/{name}/{name.rpartition('/')[2]}.so"):
-            self.objects[path] = None
-        for folder in self.folders:
-            place = f"{folder}/auto/{name}"
-            self.files |= {f"{place}/{file}": None for file in self.view.names(place) if file.endswith((".al", ".ix"))}
+        beside = [path for folder in self.folders for path in self.view.paths(f"{folder}/auto/{name}")]
+        own = f"/{name.rpartition('/')[2]}.so"
+        self.objects |= dict.fromkeys([path for path in beside if path.endswith(own)][:1])
+        self.files |= dict.fromkeys(path for path in beside if path.endswith((".al", ".ix")))
         for data in DATA.get(name.replace("/", "::"), ()):
             if data.endswith(".pm"):
                 self.pending.append(data)
@@ -251,8 +250,7 @@ class _Library:
 
     def whole(self) -> int:
         """The bytes of every module; what two links lead to counts once."""
-        found = (self.view.find(path) for path in self.every_path())
-        return sum({one.path: one.entry.size for one in found if one and one.entry.kind == "file"}.values())
+        return self.view.bytes_below(self.folders, lambda path: path in self.folders or _is_left_out(path))
 
     def everything(self) -> Iterator[Finding]:
         for path in self.every_path():
