@@ -196,11 +196,6 @@ def _kind_of(item: os.DirEntry[str]) -> str:
     return "symlink" if item.is_symlink() else "special"
 
 
-def _sized(item: os.DirEntry[str]) -> tuple[str, str, int]:
-    kind = _kind_of(item)
-    return _text(item.name), kind, item.stat(follow_symlinks=False).st_size if kind == "file" else 0
-
-
 def _text(name: str) -> str:
     """A name of the machine as a name of a Root, whatever the locale's encoding."""
     return name if name.isascii() else os.fsencode(name).decode("utf-8", "surrogateescape")
@@ -268,11 +263,14 @@ class DirectoryRoot:
 
     def sizes(self, path: RootPath) -> list[tuple[str, str, int]]:
         """See `list_sizes`."""
-        return self._scan(path, _sized)
+        found = self._scan(path, lambda item: (item.name, item.stat(follow_symlinks=False)))
+        return [(_text(name), _KINDS.get(stat.S_IFMT(one.st_mode), "special"), one.st_size) for name, one in found]
 
     def _scan(self, path: RootPath, look: Callable[[os.DirEntry[str]], Seen]) -> list[Seen]:
+        directory, _, name = path.rpartition("/")
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._parent(path))
+            descriptor = os.open(encode_path(name) or ".", flags, dir_fd=self._parent(directory))
             try:
                 with os.scandir(descriptor) as items:
                     return [look(item) for item in items]

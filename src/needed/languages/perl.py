@@ -19,22 +19,19 @@ if TYPE_CHECKING:
 MAX_SOURCE = 1 << 20  # bytes of one source
 MAX_STATEMENT = 2000  # characters of one statement that are looked at
 MAX_LISTS = 300  # statements of one source whose lists of words are looked at
+MAX_NAME = 200  # characters of a module's name in quotes
 # Where `$FindBin::Bin` stands in a folder or file that is asked for: the folder of the script.
 BIN = "\0BIN"
 
-_ANY = re.compile(
-    r"(?:^|[;{}(,]|\b(?:eval|do|if|unless|and|or|else|return)\b|&&|\|\|)[ \t]*(?P<word>use|no|require|do)\b"
-    r"|\b(?:XSLoader::load|bootstrap)[ \t(]*['\"]?(?P<load>[A-Za-z_]\w*(?:::\w+)+|[A-Z]\w+)"
-    r"|['\"](?P<mention>[A-Z]\w*(?:::\w+)+)['\"]"
-    r"|(?P<layer>:encoding\(|:utf8)"
-    r"|(?P<named>\\N\{(?!U\+)[A-Za-z])",
-    re.MULTILINE,
-)
-# What a line holds that `_ANY` may find something in, unless it is a `_MENTION`.
-_SIGNS = (*(word + after for word in ("use", "no", "do") for after in (" ", "\t")), "do(", "do'", 'do"', "require",
-          "load", "bootstrap", ":encoding(", ":utf8", "\\N{")  # fmt: skip
-_MENTION = re.compile(r"['\"][A-Z]\w*::")
-_COMMENT = re.compile(r"(?:^|\s)#", re.MULTILINE)
+# What asks for something, if it stands where a statement may begin: the word, and what it goes on with.
+_STATEMENTS = ("use ", "no ", "do ", "do(", "do'", 'do"', "require")
+_LOADERS = ("XSLoader::load", "bootstrap")
+_LAYERS = (":encoding(", ":utf8")
+_NAMED = "\\N{"  # \N{GREEK SMALL LETTER ALPHA}
+_SIGNS = (*_STATEMENTS, *_LOADERS, *_LAYERS, _NAMED)
+_BEFORE_STATEMENT = (";", "{", "}", "(", ",", "&&", "||")
+_WORDS_BEFORE = ("eval", "do", "if", "unless", "and", "or", "else", "return")
+_LOADED = re.compile(r"[ (]*['\"]?([A-Za-z_]\w*(?:::\w+)+|[A-Z]\w+)")
 _MODULE = re.compile(r"[ \t]+([A-Za-z_]\w*(?:(?:::|')\w+)*)(?=[\s;(){},'\"]|$)")
 _QUOTED = re.compile(r"[ \t(]*(?:\"([^\"\n]*)\"|'([^'\n]*)')")
 _VERSION = re.compile(r"[ \t]+v?\d[\d._]*")
@@ -74,10 +71,10 @@ class Wanted:
     line: int
 
 
-def find_modules(source: str) -> tuple[Wanted, ...]:
-    """All that `source` asks for, in its order, each once."""
+def find_modules(source: str, *, encodings: bool = True) -> tuple[Wanted, ...]:
+    """All that `source` asks for, in its order, each once; unless told, with the encodings that it names."""
     found: dict[tuple[str, str], Wanted] = {}
-    for item in _wanted(source[:MAX_SOURCE]):
+    for item in _wanted(source[:MAX_SOURCE], encodings=encodings):
         found.setdefault((item.kind, item.name), item)
     return tuple(found.values())
 
@@ -87,56 +84,94 @@ def module_file(name: str) -> str:
     return name.replace("::", "/") + ".pm"
 
 
-def _wanted(source: str) -> Iterator[Wanted]:
+def _wanted(source: str, *, encodings: bool) -> Iterator[Wanted]:
     if source.startswith("#!"):
         yield from _switches(source.partition("\n")[0])
-    source = f"\n{source}"  # so that each line has a newline before it
+    source = "\n" + source.replace("\t", " ")  # so that each line has a newline before it, and a word a space behind it
     pieces = tuple(_code(source))
     line = counted = lists = 0
-    for start, stop, end in _lines(source, pieces):
-        line += source.count("\n", counted, start)
-        counted = start
-        for match in _ANY.finditer(source, start, stop):
-            if match["word"]:
-                rest = _statement_at(source, match.end(), end)
-                lists += rest.lstrip().startswith(_WITH_NAMES)
-                if lists <= MAX_LISTS:
-                    yield from _statement(match["word"], rest, line)
-            elif name := match["load"]:
-                yield Wanted("require", name, line)
-            elif name := match["mention"]:
-                yield Wanted("mention", name, line)
-            else:
-                yield Wanted("require", "_charnames" if match["named"] else "PerlIO::encoding", line)
-    if any(source.find("ncod", begin, end) >= 0 for begin, end in pieces):
+    for at, sign, end in _signs(source, pieces):
+        line += source.count("\n", counted, at)
+        counted = at
+        if sign in _STATEMENTS:
+            word = sign if sign == "require" else sign[:-1]
+            rest = _statement_at(source, at + len(word), end)
+            lists += rest.lstrip().startswith(_WITH_NAMES)
+            if lists <= MAX_LISTS:
+                yield from _statement(word, rest, line)
+        elif sign in _LOADERS:
+            if name := _LOADED.match(source, at + len(sign), end):
+                yield Wanted("require", name[1], line)
+        elif sign in _LAYERS:
+            yield Wanted("require", "PerlIO::encoding", line)
+        elif sign == _NAMED:
+            yield Wanted("require", "_charnames", line)
+        else:
+            yield Wanted("mention", sign, line)
+    if encodings and any(source.find("ncod", begin, end) >= 0 for begin, end in pieces):
         yield from _encodings(source, pieces)
 
 
-def _lines(source: str, pieces: tuple[tuple[int, int], ...]) -> Iterator[tuple[int, int, int]]:
-    """The lines of code that hold a sign of something asked for: where each begins, where it or its comment ends, and
-    where its piece of code does. Found by searching for the signs: the base library has 40,000 lines, and 1,000 count.
+def _signs(source: str, pieces: tuple[tuple[int, int], ...]) -> Iterator[tuple[int, str, int]]:
+    """Where in the code something is asked for: the place, the sign or the name in quotes that stands there, and where
+    the piece of code ends. Signs are searched for: the base library has 40,000 lines, of which 1,000 ask for something.
     """
     code_end = pieces[-1][1] if pieces else 0
-    mentions = (match.start() for begin, end in pieces for match in _MENTION.finditer(source, begin, end))
-    starts = {source.rfind("\n", 0, at) + 1 for at in mentions}
-    for sign in _SIGNS:
-        at = source.find(sign, 0, code_end)
-        while at >= 0:
-            starts.add(source.rfind("\n", 0, at) + 1)
-            at = source.find(sign, _line_end(source, at), code_end)
+    hits = ((at, sign) for sign in _SIGNS for at in _all(source, sign, code_end))
+    found = [(at, sign) for at, sign in hits if _asks(source, at, sign)]
+    found += [item for quote in "'\"" for item in _mentions(source, quote, code_end)]
     places = iter(pieces)
     begin, end = next(places, (0, 0))
-    for start in sorted(starts):
-        while start >= end:
+    for at, sign in sorted(found):
+        while at >= end:
             begin, end = next(places)
-        if start >= begin:
-            yield start, _comment(source, start, _line_end(source, start)), end
+        start = source.rfind("\n", 0, at) + 1
+        if at >= begin and _comment(source, start, at + 1) > at:
+            yield at, sign, end
+
+
+def _all(source: str, sign: str, end: int) -> Iterator[int]:
+    at = source.find(sign, 0, end)
+    while at >= 0:
+        yield at
+        at = source.find(sign, at + len(sign), end)
+
+
+def _asks(source: str, at: int, sign: str) -> bool:
+    """Whether the sign at `at` is more than a piece of another word, and stands where it may."""
+    if sign in _LAYERS:
+        return True
+    if sign == _NAMED:
+        return source[at + len(sign) : at + len(sign) + 1].isalpha() and not source.startswith("U+", at + len(sign))
+    if _is_word(source, at - 1) or (sign == "require" and _is_word(source, at + len(sign))):
+        return False
+    if sign in _LOADERS:
+        return True
+    before = source[source.rfind("\n", 0, at) + 1 : at].rstrip(" ")
+    if not before or before.endswith(_BEFORE_STATEMENT):
+        return True
+    word = next((word for word in _WORDS_BEFORE if before.endswith(word)), None)
+    return word is not None and not _is_word(before, len(before) - len(word) - 1)
+
+
+def _is_word(source: str, at: int) -> bool:
+    return 0 <= at < len(source) and (source[at].isalnum() or source[at] == "_")
+
+
+def _mentions(source: str, quote: str, end: int) -> Iterator[tuple[int, str]]:
+    """Names like 'A::B' in quotes, each where it stands first."""
+    texts = {text for text in source[:end].split(quote) if "::" in text and text[:1].isupper() and len(text) < MAX_NAME}
+    for name in texts:
+        if _NAME.match(name):
+            yield from ((at, name) for at in _all(source, f"{quote}{name}{quote}", end))
 
 
 def _comment(source: str, start: int, stop: int) -> int:
-    """Where the comment of a line begins, or where the line ends."""
-    found = _COMMENT.search(source, start, stop) if source.find("#", start, stop) >= 0 else None
-    return found.start() if found else stop
+    """Where the comment of the line from `start` begins, or `stop`: at a # that begins a word."""
+    at = source.find("#", start, stop)
+    while at > start and not source[at - 1].isspace():
+        at = source.find("#", at + 1, stop)
+    return at if at >= 0 else stop
 
 
 def _statement_at(source: str, at: int, end: int) -> str:

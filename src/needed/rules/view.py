@@ -153,23 +153,24 @@ class View:
         What `skips` says true of is left out. Looks at MAX_FOLDERS folders at most.
         """
         sizes: dict[str, int] = {}
-        pending, left = [*folders], MAX_FOLDERS
+        found = ((folder, self.find(folder)) for folder in folders)
+        real = {folder: one.path for folder, one in found if one and one.entry.kind == "directory"}
+        pending, left = [*real], MAX_FOLDERS
         while pending and left > 0:
             folder = pending.pop()
             left -= 1
-            found = self.find(folder)
             try:
-                inside = list_sizes(self.walker.root, found.path) if found and found.entry.kind == "directory" else []
+                inside = list_sizes(self.walker.root, real[folder])
             except ReadError:
                 continue
             for name, kind, size in inside:
-                path = f"{folder}/{name}"
-                if skips(path):
+                if skips(path := f"{folder}/{name}"):
                     continue
-                if kind == "directory":
+                if kind == "file":
+                    sizes[join(real[folder], name)] = size
+                elif kind == "directory":  # no link: where it stands is where it is
+                    real[path] = join(real[folder], name)
                     pending.append(path)
-                elif kind == "file" and found:
-                    sizes[join(found.path, name)] = size
                 elif kind == "symlink" and (target := self.find(path)) and target.entry.kind == "file":
                     sizes[target.path] = target.entry.size
         return sum(sizes.values())

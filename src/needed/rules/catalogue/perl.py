@@ -70,7 +70,10 @@ DATA = {
 }  # fmt: skip
 # What tests, builds or documents modules: no program at its work follows a `require` of these from another module.
 DEVELOPMENT = ("CPAN", "ExtUtils", "Pod", "TAP", "Test", "Test2", "Devel", "App")
+# What names encodings, and does not ask for them.
+ABOUT_ENCODINGS = ("Encode", "encoding", "open", "PerlIO", "Unicode", "unicore", "HTTP", "CPAN")
 NO_MODULES = (".pod", ".h", ".a", ".ld", ".bs", ".packlist", ".t", ".meta", ".eg")
+LEFT_OUT = (*NO_MODULES, "/CORE", "/pod", "/site_perl", "/CPAN/Meta/history")
 
 
 def find(view: View, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
@@ -163,7 +166,8 @@ class _Library:
         own = relative.removesuffix(".pm").replace("/", "::")
         source = self.view.text(path) if self.left > 0 else ""
         self.left -= len(source)
-        for wanted in find_modules(source):
+        encodings = not relative.startswith(ABOUT_ENCODINGS)
+        for wanted in find_modules(source, encodings=encodings):
             if wanted.kind == "folder":
                 self.add_folder(wanted.name, path)
             elif wanted.kind == "file":
@@ -177,10 +181,7 @@ class _Library:
                         "--rule perl=Module::Name takes it along",
                     ))  # fmt: skip
             elif wanted.kind == "encoding":
-                if not relative.startswith(
-                    ("Encode", "encoding", "open", "PerlIO", "Unicode", "unicore", "HTTP", "CPAN")
-                ):
-                    self.pending.append(module_file(wanted.name))
+                self.pending.append(module_file(wanted.name))
             elif not (relative and wanted.kind in ("require", "mention") and self.is_seldom(wanted.name, own)):
                 self.pending.append(module_file(wanted.name))
                 if not relative and wanted.kind == "use" and not self.has(wanted.name):
@@ -250,7 +251,11 @@ class _Library:
 
     def whole(self) -> int:
         """The bytes of every module; what two links lead to counts once."""
-        return self.view.bytes_below(self.folders, lambda path: path in self.folders or _is_left_out(path))
+        return self.view.bytes_below(self.folders, self.skips)
+
+    def skips(self, path: str) -> bool:
+        """A folder of @INC inside another comes by itself."""
+        return path.endswith(LEFT_OUT) or path in self.folders
 
     def everything(self) -> Iterator[Finding]:
         for path in self.every_path():
@@ -261,8 +266,7 @@ class _Library:
 
     def every_path(self) -> Iterator[str]:
         for folder in self.folders:
-            # A folder of @INC in another comes by itself.
-            for path, kind in self.view.tree(folder, skips=lambda path: path in self.folders or _is_left_out(path)):
+            for path, kind in self.view.tree(folder, skips=self.skips):
                 if kind != "directory":
                     yield path
 
@@ -275,7 +279,7 @@ def search_path(view: View, interpreter: str) -> Iterator[str]:
     library = view.object("libperl.so")
     found: set[str] = set()
     for path in (interpreter, library.found.path if library else ""):
-        for piece in _strings_with(b"perl", view.read(path) if path else b""):
+        for piece in _strings_with(b"/perl", view.read(path) if path else b""):
             if piece[:1] == b"/" and b" " not in piece and b"%" not in piece:
                 found |= {*piece.decode("utf-8", "surrogateescape").split(":")}
     places = [path for path in found if path.startswith("/") and path.count("/") > 1 and view.is_folder(path)]
@@ -299,8 +303,3 @@ def _rank(path: str) -> int:
     if "site_perl" in path or ("/local/" in path and "/perl5/5" not in path):
         return 1
     return 2 if "vendor_perl" in path or "/perl5" in path else 3
-
-
-def _is_left_out(path: str) -> bool:
-    last = path.rpartition("/")[2]
-    return path.endswith(NO_MODULES) or last in ("CORE", "pod", "site_perl") or path.endswith("/CPAN/Meta/history")
