@@ -102,5 +102,5 @@ def test_a_module_stands_in_a_folder_for_each_part() -> None:
 def test_hostile_sources_end() -> None:
     for source in ("use lib " * 50_000, "<<A" * 200_000, "\n=x" * 100_000, "'A::" * 200_000, "use base qw(" * 5_000,
                    "Encode gb" * 100_000, "<<A #" * 100_000, "\nA\n<<A" * 90_000, "use x; #\n" * 90_000,
-                   "use x # ;" * 90_000):  # fmt: skip
+                   "use x # ;" * 90_000, "(use x " * 150_000, "(use x; 'A::B'" * 70_000):  # fmt: skip
         find_modules(source)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MAX_SOURCE = 1 << 20  # bytes of one source
 MAX_STATEMENT = 2000  # characters of one statement that are looked at
 MAX_LISTS = 300  # statements of one source whose lists of words are looked at
+MAX_LINE = 4000  # characters of a line before a sign
 MAX_NAME = 200  # characters of a module's name in quotes
 # Where `$FindBin::Bin` stands in a folder or file that is asked for: the folder of the script.
 BIN = "\0BIN"
@@ -125,7 +126,7 @@ def _signs(source: str, pieces: tuple[tuple[int, int], ...]) -> Iterator[tuple[i
     for at, sign in sorted(found):
         while at >= end:
             begin, end = next(places)
-        start = source.rfind("\n", 0, at) + 1
+        start = _line_start(source, at)
         if at >= begin and _comment(source, start, at + 1) > at:
             yield at, sign, end
 
@@ -147,7 +148,7 @@ def _asks(source: str, at: int, sign: str) -> bool:
         return False
     if sign in _LOADERS:
         return True
-    before = source[source.rfind("\n", 0, at) + 1 : at].rstrip(" ")
+    before = source[_line_start(source, at) : at].rstrip(" ")
     if not before or before.endswith(_BEFORE_STATEMENT):
         return True
     word = next((word for word in _WORDS_BEFORE if before.endswith(word)), None)
@@ -200,7 +201,7 @@ def _places(
     for begin, end in pieces:
         at = code.find(sign, begin, end)
         while at >= 0:
-            if names.match(code, at) and _comment(code, code.rfind("\n", 0, at) + 1, at + 1) > at:
+            if names.match(code, at) and _comment(code, _line_start(code, at), at + 1) > at:
                 yield at
                 return
             at = code.find(sign, at + 1, end)
@@ -256,7 +257,7 @@ def _no_code(source: str) -> Iterator[tuple[int, int]]:
 
 def _here(source: str, place: int, stop: int) -> Iterator[str]:
     """The words that end the here-documents of the line that holds `place` and ends at `stop`."""
-    start = source.rfind("\n", 0, place) + 1
+    start = _line_start(source, place)
     for match in _HEREDOC.finditer(source, place, _comment(source, start, stop)):
         yield match[2] or match[3] or match[4]
 
@@ -277,6 +278,13 @@ def _after(source: str, word: str, at: int) -> int:
         if source[start:stop].strip() == word:
             return stop
     return at
+
+
+def _line_start(source: str, at: int) -> int:
+    """Where the line that holds `at` begins; of a very long one only the end before `at` is looked at."""
+    first = max(0, at - MAX_LINE)
+    found = source.rfind("\n", first, at)
+    return found + 1 if found >= 0 else first
 
 
 def _line_end(source: str, at: int) -> int:
