@@ -118,7 +118,7 @@ class _Header:
         if not wide:
             found = ((t, fl, o, v, p, fs, ms, a) for t, o, v, p, fs, ms, fl, a in found)  # type: ignore[assignment]
         self.segments: tuple[tuple[int, ...], ...] = tuple(found)
-        self.covered = ((0, self.e_ehsize), (self.e_phoff, self.e_phoff + len(raw)))
+        self.segments_end = self.e_phoff + len(raw)
 
 
 def _is_symbols(section: Section) -> bool:
@@ -132,7 +132,7 @@ def _behind(source: ByteSource, header: _Header, sections: tuple[Section, ...]) 
     ends = [section.sh_offset + section.sh_size for section in sections
             if section.sh_type not in (SHT_NULL, SHT_NOBITS)]  # fmt: skip
     ends += [segment[2] + segment[5] for segment in header.segments]
-    ends += [header.e_shoff + len(sections) * header.e_shentsize, header.covered[1][1]]
+    ends += [header.e_shoff + len(sections) * header.e_shentsize, header.segments_end]
     extra = source.size - max(ends)
     if 0 < extra <= PADDING and not source.read_at(max(ends), extra).strip(b"\0"):
         return 0
@@ -143,6 +143,7 @@ def _segments_differ(before: ByteSource, after: ByteSource, first: _Header, seco
     """Each program header but for its offset, and each byte that it covers; what lies in one that was compared, at the
     same place of it, is compared already."""
     left = 4 * before.size  # of segments that overlap a hostile file may have thousands
+    headers = (*_headers(before, first), *_headers(after, second))
     compared: list[tuple[int, int, int]] = []
     for one, other in zip(first.segments, second.segments, strict=True):
         if (*one[:2], *one[3:]) != (*other[:2], *other[3:]):
@@ -155,19 +156,28 @@ def _segments_differ(before: ByteSource, after: ByteSource, first: _Header, seco
         left -= size
         if left < 0:
             return "its segments overlap"
-        if not _same(before, after, (start, other[2], size), (first.covered, second.covered)):
+        if not _same(before, after, (start, other[2], size), headers):
             return f"a segment of {size:,} bytes has another content"
         compared.append((start, start + size, moved))
     return ""
 
 
-_Covered = tuple[tuple[int, int], ...]
+_Ranges = tuple[tuple[int, int], ...]
 
 
-def _same(
-    before: ByteSource, after: ByteSource, where: tuple[int, int, int], covered: tuple[_Covered, _Covered] = ((), ())
-) -> bool:
-    """Whether both have the same `size` bytes, each from its offset on, the headers at `covered` left out."""
+def _headers(source: ByteSource, header: _Header) -> _Ranges:
+    """Where headers stand, which a segment may cover: Go's linker has those of sections in the first. Where these lie
+    over something that is mapped, they are looked at like anything else."""
+    sections = parse_sections(source)
+    start, end = header.e_shoff, header.e_shoff + len(sections) * header.e_shentsize
+    mapped = (one for one in sections if one.sh_flags & SHF_ALLOC and one.sh_type != SHT_NOBITS)
+    if any(one.sh_offset < end and start < one.sh_offset + one.sh_size for one in mapped):
+        end = start
+    return ((0, header.e_ehsize), (header.e_phoff, header.segments_end), (start, end))
+
+
+def _same(before: ByteSource, after: ByteSource, where: tuple[int, int, int], covered: _Ranges = ()) -> bool:
+    """Whether both have the same `size` bytes, each from its offset on, what stands at `covered` left out."""
     start, other, size = where
     for done in range(0, size, PIECE):
         length = min(PIECE, size - done)
@@ -175,14 +185,12 @@ def _same(
         if len(pieces[0]) != len(pieces[1]):
             return False
         if pieces[0] != pieces[1]:
-            at = (start + done, other + done)
-            blanked = [_blank(piece, *rest) for piece, *rest in zip(pieces, at, covered, strict=True)]  # type: ignore[arg-type]
-            if blanked[0] != blanked[1]:
+            if _blank(pieces[0], start + done, covered) != _blank(pieces[1], other + done, covered):
                 return False
     return True
 
 
-def _blank(piece: bytes, at: int, covered: _Covered) -> bytes:
+def _blank(piece: bytes, at: int, covered: _Ranges) -> bytes:
     content = bytearray(piece)
     for start, end in covered:
         low, high = max(start - at, 0), min(end - at, len(content))
