@@ -146,9 +146,15 @@ def _segments_differ(before: ByteSource, after: ByteSource, first: _Header, seco
     headers = (*_headers(before, first), *_headers(after, second))
     compared: list[tuple[int, int, int]] = []
     for one, other in zip(first.segments, second.segments, strict=True):
-        if (*one[:2], *one[3:]) != (*other[:2], *other[3:]):
+        if (*one[:2], *one[3:5], *one[6:]) != (*other[:2], *other[3:5], *other[6:]):
             return "a program header says something else"
-        start, size, align, moved = one[2], one[5], one[7], other[2] - one[2]
+        start, align, moved = one[2], one[7], other[2] - one[2]
+        size, rest = min(one[5], other[5]), abs(one[5] - other[5])
+        # binutils cuts off zeros at the end of data: behind what is in the file memory is zero anyway (elf(5), PT_LOAD).
+        longer = (before, start) if one[5] > other[5] else (after, other[2])
+        if rest and (one[0] != PT_LOAD or rest > PADDING or one[6] < size + rest
+                     or longer[0].read_at(longer[1] + size, rest).strip(b"\0")):  # fmt: skip
+            return "a program header says something else"
         if one[0] == PT_LOAD and align > 1 and moved % align:
             return "a segment stands where it cannot be mapped"
         if any(at <= start and start + size <= end and by == moved for at, end, by in compared):
