@@ -92,7 +92,10 @@ def parse_request(line: str) -> Request | None:
         (given["--hwcaps"] or [""])[-1],
         switches["--preload"],
         tuple(rules),
-        *(tuple(given[option]) for option in ("--no-rule", "--with", "--package", "--trace")),
+        tuple(given["--no-rule"]),
+        tuple(given["--with"]),
+        tuple(given["--package"]),
+        tuple(given["--trace"]),
         switches["--strip"],
     )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from needed.advice.model import ESTIMATED, MEASURED, Advice
-from needed.errors import ToolchainError
+from needed.elf.parse import parse_elf
+from needed.elf.provenance import parse_provenance
+from needed.errors import ElfError, ToolchainError
 from needed.rootfs import File, FileContent
 from needed.toolchain.strip import find_ballast
 
@@ -20,7 +22,7 @@ COMPRESSIONS = ("gzip:12", "zstd:19")  # compared with the default
 
 
 def find_strippable(ground: Ground) -> Iterator[Advice]:
-    """What `--strip` saves: tried on copies; without a tool for the machine, the sizes of the sections that would go."""
+    """What `--strip` saves, tried on copies; without a tool for the machine, the sizes of sections that would go."""
     try:
         stripped = ground.stripper.strip(ground.rootfs)
     except ToolchainError as error:
@@ -30,12 +32,27 @@ def find_strippable(ground: Ground) -> Iterator[Advice]:
         yield Advice("strip", size, ESTIMATED, _symbols_of(len(found)), error.hints[0], details)
         return
     if stripped.saved:
-        yield Advice("strip", stripped.size, MEASURED, _symbols_of(len(stripped.saved)), "--strip",
-                     _files(stripped.saved))  # fmt: skip
+        how = "--strip"
+        if any(_is_go(ground.rootfs, path) for path in [*stripped.saved][:SHOWN]):
+            how += "; where it is compiled: go build -ldflags='-s -w'"
+        yield Advice("strip", stripped.size, MEASURED, _symbols_of(len(stripped.saved)), how, _files(stripped.saved))
 
 
 def _symbols_of(count: int) -> str:
     return f"symbol tables and debug information in {count:,} file{'s' * (count != 1)}"
+
+
+def _is_go(rootfs: Rootfs, path: str) -> bool:
+    entry = rootfs.entries[path]
+    if not isinstance(entry, File):
+        return False
+    file = entry.content.open()
+    try:
+        return parse_provenance(file, parse_elf(file)).language == "go"
+    except ElfError:
+        return False
+    finally:
+        file.close()
 
 
 def _files(sizes: dict[str, int]) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FEW = 3  # symbols: so few are replaced, or were not worth the library
 MOST = 12  # libraries of which the image is planned again
+MAX_OBJECTS = 2000  # of a program whose libraries are looked at
 MAX_FILE = 256 << 20  # bytes of an object that is copied to memory
 # A tag of the range for operating systems that nobody reads (gABI, DT_LOOS to DT_HIOS).
 UNREAD = 0x6000F00D
@@ -81,12 +82,14 @@ def find_idle(ground: Ground) -> Iterator[Idle]:
     """Libraries that the programs' headers name and of which at most FEW symbols are bound, with their group."""
     kept = {path for opened in ground.closure.opened for path in _loaded(opened.added)}
     binder = Binder(ground.root, lazy=False)
-    sizes, users, named = {}, {}, {}
+    sizes: dict[RootPath, int] = {}
+    users: _Names = {}  # who uses which symbols of what is behind a library
+    named: _Names = {}
     groups: dict[RootPath, set[RootPath]] = {}
     for program in ground.closure.programs:
-        if program.interpreter is None or program.missing:
+        if program.interpreter is None or program.missing or len(program.objects) > MAX_OBJECTS:
             continue
-        places = {item.path: item.found.path for item in (*program.objects, *program.aliases)}
+        places: dict[str, RootPath] = {item.path: item.found.path for item in (*program.objects, *program.aliases)}
         needs, names = _edges(program, places)
         try:
             bound = binder.edges(program)
@@ -94,7 +97,7 @@ def find_idle(ground: Ground) -> Iterator[Idle]:
             return  # of a damaged one nothing is known
         for library in program.objects[1:]:
             path = library.found.path
-            if is_libc(library.path) or library is program.interpreter or path in kept or path not in needs:
+            if is_libc(library.path) or library is program.interpreter or {path, library.path} & kept:
                 continue
             group = set(needs) - _reached(program.program.found.path, needs, path)
             groups[path] = groups.get(path, set()) | group
@@ -109,15 +112,15 @@ def find_idle(ground: Ground) -> Iterator[Idle]:
     for path, group in groups.items():
         symbols = {by: tuple(sorted(some)) for by, some in users.get(path, {}).items()}
         if len({name for some in symbols.values() for name in some}) <= FEW and named.get(path):
-            by = {one: tuple(sorted(some)) for one, some in named[path].items()}
+            naming = {one: tuple(sorted(some)) for one, some in named[path].items()}
             size = sum(sizes[one] for one in group if one in sizes)
-            yield Idle(path, by, tuple(sorted(group)), tuple(sorted(symbols.items())), size)
+            yield Idle(path, naming, tuple(sorted(group)), tuple(sorted(symbols.items())), size)
 
 
 def _loaded(listed: LoadList) -> Iterator[RootPath]:
-    """What an object that is opened while a program runs brings and asks for."""
-    yield from (item.found.path for item in listed.objects)
-    yield from (item.found.path for item in listed.aliases)
+    """What an object that is opened while a program runs brings and asks for, canonical paths and path strings."""
+    yield from (item.found.path for item in (*listed.objects, *listed.aliases))
+    yield from (need.path for need in listed.needs if need.path is not None)
 
 
 _Names = dict["RootPath", dict["RootPath", set[str]]]

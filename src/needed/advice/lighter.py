@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from needed.advice.model import Ground
 
 MOST = 24  # rules of which the image is planned again
+WORDS = 60  # characters of what is said of a rule
 # Choices that bring less than the rule does by itself, as its manual has them ("Choices:"), and what they leave out.
 LIGHTER = {
     "apache": (("config", "the documents"),),
@@ -27,7 +28,7 @@ LIGHTER = {
     "lua": (("imports", "all modules but those that scripts import"),),
     "mesa": (("none", "every driver"),),
     "nginx": (("config", "the documents"),),
-    "perl": (("base", "all modules but the base and those of every day"), ("imports", "all that scripts do not import")),
+    "perl": (("base", "all modules but the base and those of every day"), ("imports", "what scripts do not import")),
     "python": (("imports", "what the program does not import, found without running it"),),
     "shell-commands": (("busybox", "commands that busybox serves, through links"),),
 }
@@ -49,10 +50,11 @@ def find_lighter(ground: Ground) -> Iterator[Advice]:
         choices = replace(ground.choices, off=ground.choices.off | {name}, values=values)
         size = ground.without(choices=choices)
         does = _does(known[name].module)
-        yield Advice("rule", size, MEASURED, f"rule {name}: {does}", f"--no-rule {name}, if that is never asked for")
+        yield Advice("rule", size, MEASURED, f"rule {name}: {does}", f"--no-rule {name}, where that is not wanted")
 
 
 def _does(module: str) -> str:
     """What a rule does, in the first words of its manual."""
     text = " ".join((__import__(module, fromlist=["find"]).__doc__ or "").partition("\n\n")[0].split())
-    return text.partition(":")[0].rstrip(".")
+    words = text.partition(":")[0].rstrip(".")
+    return words if len(words) <= WORDS else words[:WORDS].rpartition(",")[0] or words

@@ -7,6 +7,7 @@ language, which its file tells (`elf.provenance`).
 from __future__ import annotations
 
 from needed.advice.model import AT_MOST, Advice
+from needed.completeness import OPENERS
 from needed.elf.provenance import parse_provenance
 from needed.errors import ElfError
 
@@ -38,8 +39,8 @@ def find_static(ground: Ground) -> Iterator[Advice]:
         for item in (*program.objects[1:], *filter(None, [program.interpreter])):
             if item.found.path not in kept:
                 gone[item.found.path] = item.found.entry.size
-    openers = sorted({one.path for item in ground.completeness if item.program in ground.requested
-                      for one in item.openings if one.symbol in ("dlopen", "dlmopen") and one.path == item.program})  # fmt: skip
+    openers = [item.program for item in ground.completeness if item.program in ground.requested
+               and any(one.path == item.program and one.symbol in OPENERS for one in item.openings)]  # fmt: skip
     notes = [f"{len(gone)} objects go: the loader and the libraries; what is used of them is in the program then"]
     notes += [f"{path} calls dlopen: a static one loads no plugin" for path in openers]
     names = ", ".join(item.path.rpartition("/")[2] for item in asked)

@@ -110,13 +110,13 @@ class _Header:
         wide = self.machine.bits == 64
         fields = Struct(mark + ("HHIQQQIHHHHHH" if wide else "HHIIIIIHHHHHH")).unpack_from(head, 16)
         self.e_type, self.e_phoff, self.e_shoff = fields[0], fields[4], fields[5]
-        self.e_ehsize, self.e_phentsize, self.e_shentsize = fields[7], fields[8], fields[10]
+        self.e_ehsize, self.e_shentsize = fields[7], fields[10]
         # All but where the section headers stand, how many there are, and which of them has the names.
         self.fixed = (head[:16], *fields[:5], *fields[6:11])
         raw, layout = parse_elf(source).headers, Struct(mark + ("IIQQQQQQ" if wide else "IIIIIIII"))
         found = layout.iter_unpack(raw)
         if not wide:
-            found = ((t, fl, o, v, p, fs, ms, a) for t, o, v, p, fs, ms, fl, a in found)  # type: ignore[assignment]
+            found = ((t, fl, o, v, p, fs, ms, a) for t, o, v, p, fs, ms, fl, a in found)
         self.segments: tuple[tuple[int, ...], ...] = tuple(found)
         self.segments_end = self.e_phoff + len(raw)
 
@@ -150,7 +150,7 @@ def _segments_differ(before: ByteSource, after: ByteSource, first: _Header, seco
             return "a program header says something else"
         start, align, moved = one[2], one[7], other[2] - one[2]
         size, rest = min(one[5], other[5]), abs(one[5] - other[5])
-        # binutils cuts off zeros at the end of data: behind what is in the file memory is zero anyway (elf(5), PT_LOAD).
+        # binutils cuts off zeros at the end of data; memory is zero behind what is in the file (elf(5), PT_LOAD).
         longer = (before, start) if one[5] > other[5] else (after, other[2])
         if rest and (one[0] != PT_LOAD or rest > PADDING or one[6] < size + rest
                      or longer[0].read_at(longer[1] + size, rest).strip(b"\0")):  # fmt: skip
@@ -190,9 +190,10 @@ def _same(before: ByteSource, after: ByteSource, where: tuple[int, int, int], co
         pieces = before.read_at(start + done, length), after.read_at(other + done, length)
         if len(pieces[0]) != len(pieces[1]):
             return False
-        if pieces[0] != pieces[1]:
-            if _blank(pieces[0], start + done, covered) != _blank(pieces[1], other + done, covered):
-                return False
+        if pieces[0] != pieces[1] and (
+            _blank(pieces[0], start + done, covered) != _blank(pieces[1], other + done, covered)
+        ):
+            return False
     return True
 
 

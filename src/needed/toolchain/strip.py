@@ -1,9 +1,9 @@
 """`--strip`: a Rootfs whose ELF files ship without symbol tables and debug information. Starts the machine's `strip`.
 
-The source root is read, never written: each file is copied, the copy is stripped by the tool that knows its machine, and
-what came out ships only if it is the same to a loader (`ballast.find_difference`); else the file ships as it is, with a
-note. The tool gets words, never a shell, a folder of its own, and limits of time, memory and output. Files that are
-stripped already, which is nearly every file of a distribution, start nothing. Build ids and other notes stay.
+The source root is read, never written: each file is copied, the copy is stripped by the tool that knows its machine,
+and what came out ships only if it is the same to a loader (`ballast.find_difference`); else the file ships as it is,
+with a note. The tool gets words, never a shell, a folder of its own, and limits of time, memory and output. Files that
+are stripped already, which is nearly every file of a distribution, start nothing. Build ids and other notes stay.
 
 Which tool: binutils' `strip`, if it says that it knows the machine (`strip --info`), then `TRIPLE-strip`, then
 `llvm-strip`, which knows all. Not `zig objcopy`: of ELF files it says "unimplemented" (0.17).
@@ -113,7 +113,8 @@ class Stripper:
         with ThreadPoolExecutor(min(os.cpu_count() or 1, MAX_JOBS)) as pool:
             results = [*pool.map(lambda one: self._try(one, *todo[one]), todo)]
         self._known.update(zip(todo, results, strict=True))
-        entries, saved, tools = dict(rootfs.entries), {}, {}
+        entries, saved = dict(rootfs.entries), {}
+        tools: dict[str, None] = {}
         for path, content in contents.items():
             file, result = found[path][0], self._known[content]
             if result.stays:
