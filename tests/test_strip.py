@@ -122,7 +122,7 @@ def test_what_is_stripped_already_starts_no_tool(tmp_path: Path) -> None:
 
 def test_without_a_tool_for_the_machine_it_is_an_error_that_says_what_to_install(tmp_path: Path) -> None:
     compiled(tmp_path / "root/prog")
-    with pytest.raises(ToolchainError, match="/prog: is for .*, and no program here strips that") as caught:
+    with pytest.raises(ToolchainError, match=r"/prog: is for .*, and no program here strips that") as caught:
         Stripper(str(tmp_path), search_path=str(tmp_path)).strip(tree(tmp_path / "root", "/prog"))
     assert caught.value.exit_code == 13 and caught.value.hints[0].startswith("apt-get install binutils-")
 
@@ -235,7 +235,7 @@ def test_a_section_that_is_no_symbol_table_may_not_go(tmp_path: Path) -> None:
 def test_damaged_files_are_nobodys_to_strip(tmp_path: Path) -> None:
     program = compiled(tmp_path / "prog").read_bytes()
     assert weigh(Bytes(b"")) is weigh(Bytes(b"#!/bin/sh\n")) is weigh(Bytes(program[:500])) is None
-    for at in range(0, 64):
+    for at in range(64):
         changed = bytearray(program)
         changed[at] ^= 0xFF
         weigh(Bytes(bytes(changed)))

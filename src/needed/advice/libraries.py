@@ -99,7 +99,7 @@ def find_idle(ground: Ground) -> Iterator[Idle]:
             path = library.found.path
             if is_libc(library.path) or library is program.interpreter or {path, library.path} & kept:
                 continue
-            group = set(needs) - _reached(program.program.found.path, needs, path)
+            group = set(needs) - _reached((program.program.found.path, program.interpreter.found.path), needs, path)
             groups[path] = groups.get(path, set()) | group
             for item in program.objects:
                 sizes[item.found.path] = item.found.entry.size
@@ -138,9 +138,11 @@ def _edges(program: LoadList, places: Mapping[str, RootPath]) -> tuple[dict[Root
     return needs, names
 
 
-def _reached(start: RootPath, needs: Mapping[RootPath, set[RootPath]], without: RootPath) -> set[RootPath]:
-    """What is loaded where nobody asks for `without`."""
-    reached, ahead = {start}, [start]
+def _reached(
+    starts: tuple[RootPath, ...], needs: Mapping[RootPath, set[RootPath]], without: RootPath
+) -> set[RootPath]:
+    """What is loaded with `starts` where nobody asks for `without`."""
+    reached, ahead = {*starts}, [*starts]
     while ahead:
         for path in needs.get(ahead.pop(), ()):
             if path != without and path not in reached:
