@@ -1,4 +1,4 @@
-"""`--strip` and `needed advise` on real programs: what was stripped does its work in Docker, and saves what was told."""
+"""`--strip` and `needed advise` on real programs: what was stripped works in Docker, and saves what was told."""
 
 from __future__ import annotations
 

@@ -147,9 +147,7 @@ def _segments_differ(before: ByteSource, after: ByteSource, first: _Header, seco
     headers = (*_headers(before, first), *_headers(after, second))
     compared: list[tuple[int, int, int]] = []
     for one, other in zip(first.segments, second.segments, strict=True):
-        if one[0] == PT_RISCV_ATTRIBUTES:
-            one, other = (*one[:6], 0, one[7]), (*other[:6], 0, other[7])
-        if (*one[:2], *one[3:5], *one[6:]) != (*other[:2], *other[3:5], *other[6:]):
+        if _meaning(one) != _meaning(other):
             return "a program header says something else"
         start, align, moved = one[2], one[7], other[2] - one[2]
         size, rest = min(one[5], other[5]), abs(one[5] - other[5])
@@ -169,6 +167,12 @@ def _segments_differ(before: ByteSource, after: ByteSource, first: _Header, seco
             return f"a segment of {size:,} bytes has another content"
         compared.append((start, start + size, moved))
     return ""
+
+
+def _meaning(segment: tuple[int, ...]) -> tuple[int, ...]:
+    """What of a program header counts, besides its offset and size in the file, which are looked at with the bytes."""
+    memory = 0 if segment[0] == PT_RISCV_ATTRIBUTES else segment[6]
+    return (*segment[:2], *segment[3:5], memory, segment[7])
 
 
 _Ranges = tuple[tuple[int, int], ...]
