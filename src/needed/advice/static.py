@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from needed.root import RootPath
 
 _HOW = {
-    "go": "needed compile SOURCE   (CGO_ENABLED=0, or static with musl)",
-    "rust": "needed compile SOURCE   (the target ARCH-unknown-linux-musl)",
-    None: "needed compile SOURCE   (--libc static; from C, musl-gcc -static or zig cc)",
+    "go": "needed compile SOURCE, or CGO_ENABLED=0 go build",
+    "rust": "needed compile SOURCE, or cargo build --target ARCH-unknown-linux-musl",
+    None: "needed compile SOURCE, or musl-gcc -static",
 }
 
 
@@ -41,7 +41,7 @@ def find_static(ground: Ground) -> Iterator[Advice]:
                 gone[item.found.path] = item.found.entry.size
     openers = [item.program for item in ground.completeness if item.program in ground.requested
                and any(one.path == item.program and one.symbol in OPENERS for one in item.openings)]  # fmt: skip
-    notes = [f"{len(gone)} objects go: the loader and the libraries; what is used of them is in the program then"]
+    notes = [f"{len(gone)} objects go, the loader among them; what is used of them comes into the program"]
     notes += [f"{path} calls dlopen: a static one loads no plugin" for path in openers]
     names = ", ".join(item.path.rpartition("/")[2] for item in asked)
     ways = dict.fromkeys(_HOW.get(language, _HOW[None]) for item in asked for language in [_language(ground, item)])

@@ -6,7 +6,7 @@ import sys
 
 from needed.cli.additions import parse_addition
 from needed.cli.choices import add_rule_options, choices_of
-from needed.cli.console import write, write_sentence
+from needed.cli.console import write
 from needed.cli.paths import absolute
 from needed.cli.roots import library_path, open_root_option, temporary_folder
 from needed.report.text import printable
@@ -53,6 +53,8 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from shutil import get_terminal_size
+
     from needed.advice import Ground, advise
     from needed.cli.build import stop_on_signals
     from needed.loader import Settings
@@ -82,7 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
 
         write(json.dumps(advice_object(found, planned.rootfs), indent=2))
     else:
-        for line in render_advice(found, planned.rootfs):
-            write_sentence(printable(line))
+        width = get_terminal_size().columns if sys.stdout.isatty() else 0
+        for line in render_advice(found, planned.rootfs, width):
+            write(printable(line))
     sys.stdout.flush()
     return 0
