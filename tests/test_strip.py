@@ -154,6 +154,14 @@ def test_an_archive_in_a_section_stays_where_it_is(tmp_path: Path) -> None:
     assert list(done.saved) == ["/prog"] and b"python archive" * 100 in content(done.rootfs, "/prog")
 
 
+def test_a_signed_program_is_left_alone(tmp_path: Path) -> None:
+    program = compiled(tmp_path / "root/prog")
+    (tmp_path / "signature").write_bytes(b"signature" * 20)
+    subprocess.run(["objcopy", "--add-section", f".sha256_sig={tmp_path / 'signature'}", program], check=True)
+    done = Stripper(str(tmp_path)).strip(tree(tmp_path / "root", "/prog"))
+    assert (done.saved, done.left) == ({}, {"/prog": "it is signed"})
+
+
 def test_objects_modules_and_archives_are_left_alone(tmp_path: Path) -> None:
     compiled(tmp_path / "root/a.o", "-c")
     compiled(tmp_path / "root/driver.ko", "-shared", "-fPIC")

@@ -103,7 +103,7 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
 class Wanted:
     """What a command line asks for: an image of `programs` and `additions` of `root`, by `choices`, with the
     configuration `given`, of which the fields `told` were set by the user, in `codec` and under `reference` to
-    `destinations`."""
+    `destinations`; stripped by `stripper`, if there is one."""
 
     root: Root
     programs: tuple[str, ...]
@@ -189,7 +189,8 @@ def wanted_of(arguments: argparse.Namespace, *, empty: bool = False) -> Wanted:
         choices = replace(choices, traced=traced_by(arguments.trace, root, allowed))
     return Wanted(
         root, tuple(programs), tuple(additions), _settings(arguments), arguments.platform, choices, given, told, codec,
-        reference, tuple(destinations), arguments.hwcaps or "", _stripper() if arguments.strip else None,
+        reference, tuple(destinations), arguments.hwcaps or "",
+        stripper=_stripper() if arguments.strip else None,
     )  # fmt: skip
 
 
