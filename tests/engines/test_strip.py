@@ -165,3 +165,15 @@ def test_advice_on_a_program_linked_to_too_much_is_what_as_needed_saves(needed: 
     saved = sizes[0]["bytes"] - sizes[1]["bytes"]
     assert 0 < unused[0]["bytes"] <= saved
     assert not [one for one in sizes[1]["advice"] if one["kind"] == "unused library"]
+
+
+def test_what_a_static_build_saves_is_at_most_what_was_told(needed: Needed, tmp_path: Path) -> None:
+    (tmp_path / "main.c").write_text('#include <stdio.h>\nint main(void) { return puts("hello") < 0; }\n')
+    run("gcc", "-s", tmp_path / "main.c", "-o", tmp_path / "prog")
+    told = json.loads(needed("advise", tmp_path / "prog", "--json").stdout)
+    (static,) = (one for one in told["advice"] if one["kind"] == "static")
+    run("musl-gcc", "-s", "-static", tmp_path / "main.c", "-o", tmp_path / "prog")
+    small = json.loads(needed("advise", tmp_path / "prog", "--json").stdout)
+    saved = told["bytes"] - small["bytes"]
+    assert static["found"] == "at most" and 0.9 * static["bytes"] < saved <= static["bytes"]
+    assert small["advice"] == []
