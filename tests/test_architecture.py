@@ -19,7 +19,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ORDER = """
 value errors < elf · root < closure · languages < loader · rules · packages · startable < gather < rootfs < proof
 < explain · completeness · compatibility · notes · request · scan < image < source < output < verify · toolchain
-< report < pipeline < fit < cli
+< advice < report < pipeline < fit < cli
 """
 STEPS = [step.replace("·", " ").split() for step in ORDER.split("<")]
 LEVEL = {room: level for level, step in enumerate(STEPS) for room in step}

@@ -22,6 +22,8 @@ PACKAGES = {
     "alsa-utils": "aplay",
     "apache2": "apache2",
     "binutils": "readelf",
+    "binutils-aarch64-linux-gnu": "aarch64-linux-gnu-strip",
+    "binutils-riscv64-linux-gnu": "riscv64-linux-gnu-strip",
     "bubblewrap": "bwrap",
     "busybox": "busybox",
     "ca-certificates": "/etc/ssl/certs/ca-certificates.crt",

@@ -15,7 +15,7 @@ from needed.loader import Resolver, Settings
 from needed.loader.hwcaps import NAMES, active_at
 from needed.loader.resolve import SEARCH_PATH
 from needed.loader.settings import DEFAULTS
-from needed.notes import find_notes
+from needed.notes import Note, find_notes
 from needed.proof import prove
 from needed.request import parse_request
 from needed.rootfs import Addition, Rootfs, assemble
@@ -32,13 +32,14 @@ if TYPE_CHECKING:
     from needed.completeness import Completeness
     from needed.gather import Applied
     from needed.image.root import ImageRoot
-    from needed.notes import Note
     from needed.root import Root
     from needed.rules.own import OwnRule
+    from needed.toolchain.strip import Stripper
 
 NOTHING: Mapping[str, str] = {}
 # The platform of an image without a program, unless told otherwise: the same on every machine.
 DEFAULT_PLATFORM = Platform("linux", "amd64")
+MAX_LEFT = 10  # files that are not stripped, each with a note of its own
 
 
 @value
@@ -101,6 +102,23 @@ def plan(
     notes = tuple(find_notes(resolver, closures[0], settings))
     complete = tuple(find_completeness(resolver, gathered))
     return Plan(closure, rootfs, chosen, tuple(requested), notes, gathered.applied, complete)
+
+
+def stripped(planned: Plan, stripper: Stripper) -> Plan:
+    """`planned` with its ELF files stripped, and notes of what that saved and what it left alone. Not proven again:
+    of each file that changed, what a loader reads and maps was compared byte for byte. Raises as `Stripper.strip`."""
+    done = stripper.strip(planned.rootfs)
+    notes = list(planned.notes)
+    if done.saved:
+        files = f"{len(done.saved):,} file{'s' * (len(done.saved) != 1)}"
+        notes.append(Note(f"stripped {files}: {done.size:,} bytes less ({'; '.join(done.tools)})"))
+    else:
+        notes.append(Note("there was nothing to strip"))
+    shown = [*done.left.items()][:MAX_LEFT]
+    notes += [Note(f"{path} is not stripped: {why}") for path, why in shown]
+    if len(done.left) > len(shown):
+        notes.append(Note(f"and {len(done.left) - len(shown):,} more are not stripped"))
+    return replace(planned, rootfs=done.rootfs, notes=tuple(notes))
 
 
 def _levels(settings: Settings) -> Iterator[Settings]:

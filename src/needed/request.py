@@ -22,7 +22,7 @@ _OPTIONS = ("--add", "--hwcaps", "--rule", "--no-rule", "--with", "--package", "
 class Request:
     """`programs` and `additions` are paths in the image; `hwcaps` is the level asked for, "" for the baseline. `rules`,
     `off`, `along` and `packages` are what was said to the rules (see `rules.choices`), `traces` the command lines of
-    programs that were traced."""
+    programs that were traced. `strip`: its ELF files came stripped, which the image itself shows no more."""
 
     programs: tuple[str, ...]
     additions: tuple[str, ...] = ()
@@ -33,6 +33,7 @@ class Request:
     along: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     traces: tuple[str, ...] = ()
+    strip: bool = False
 
 
 def render_request(request: Request) -> str:
@@ -41,6 +42,7 @@ def render_request(request: Request) -> str:
     words += [f"--add {_quoted(path)}" for path in request.additions]
     words += [f"--hwcaps {request.hwcaps}"] if request.hwcaps else []
     words += ["--preload"] if request.preload else []
+    words += ["--strip"] if request.strip else []
     words += [f"--rule {_quoted(f'{name}={given}' if given else name)}" for name, given in request.rules]
     words += [f"--no-rule {_quoted(name)}" for name in request.off]
     words += [f"--with {_quoted(name)}" for name in request.along]
@@ -72,11 +74,11 @@ def parse_request(line: str) -> Request | None:
         return None
     programs: list[str] = []
     given: dict[str, list[str]] = {option: [] for option in _OPTIONS}
-    preload = False
+    switches = {"--preload": False, "--strip": False}
     while words:
         word = words.pop(0)
-        if word == "--preload":
-            preload = True
+        if word in switches:
+            switches[word] = True
         elif word in given and words:
             given[word].append(words.pop(0))
         elif word.startswith("/"):
@@ -88,9 +90,13 @@ def parse_request(line: str) -> Request | None:
         tuple(programs),
         tuple(given["--add"]),
         (given["--hwcaps"] or [""])[-1],
-        preload,
+        switches["--preload"],
         tuple(rules),
-        *(tuple(given[option]) for option in ("--no-rule", "--with", "--package", "--trace")),
+        tuple(given["--no-rule"]),
+        tuple(given["--with"]),
+        tuple(given["--package"]),
+        tuple(given["--trace"]),
+        switches["--strip"],
     )
 
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+from needed.advice.libraries import forget_needed
 from needed.closure import LoadList
 from needed.elf import Bytes, ElfFile, is_elf, parse_elf, parse_machine
 from needed.elf.dlopen_names import OPENERS, find_dlopen_names
@@ -35,6 +36,7 @@ from needed.report.scan import scanned_object
 from needed.report.text import printable
 from needed.root import Entry, MemoryRoot
 from needed.scan import scan_root
+from needed.toolchain.ballast import find_difference, weigh
 from tests.loader.synthetic import Writer
 
 ENTRY = Entry("file", 0o6755, 1)
@@ -91,6 +93,10 @@ def read_elf(content: bytes) -> None:
     check_text(render_dynamic(elf_file))
     json.dumps(dynamic_rows(elf_file))
     read_symbols(source, elf_file)
+    weigh(source)
+    find_difference(source, Bytes(content[: len(content) // 2]))
+    find_difference(source, source)
+    forget_needed(content, elf_file.needed[:1])
 
 
 def read_what_it_opens(source: Bytes, elf_file: ElfFile) -> None:
@@ -161,6 +167,9 @@ def read_load_list(root: MemoryRoot, load_list: LoadList) -> None:
             bindings = Binder(root, lazy=lazy).check(load_list)
             check_text(*map(printable, render_findings(bindings, "p")))
             json.dumps(ldd_object(load_list, bindings))
+    with suppress(NeededError):
+        for edge in Binder(root, lazy=False).edges(load_list):
+            check_text(printable(edge.by + edge.to), *map(printable, edge.symbols))
 
 
 def check_text(*texts: str) -> None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from needed.errors import NeededError
 
 _VERBS = (
-    "build", "run", "verify", "fit", "trace", "ldd", "check", "why", "scan", "inspect", "rules", "ps", "logs", "stop",
-    "completion",
+    "build", "advise", "run", "verify", "fit", "trace", "ldd", "check", "why", "scan", "inspect", "rules", "ps", "logs",
+    "stop", "completion",
 )  # fmt: skip
 _WITH_COMMAND = ("run", "verify", "fit")  # what follows `--` are the words of a program, which nobody here reads
 

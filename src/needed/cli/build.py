@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from needed.root import Root
     from needed.rootfs import Addition
     from needed.rules.choices import Choices
+    from needed.toolchain.strip import Stripper
 
 _EPILOG = """\
 A DESTINATION is oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, tar:FILE,
@@ -79,6 +80,7 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
     option("--preload", action="store_true", help="take along what the root's /etc/ld.so.preload names")
     option("--hwcaps", metavar="LEVEL", help="take libraries for processors up to LEVEL too (x86-64-v3, power10, z16)")
     option("--compression", metavar="KIND", help="none, gzip[:1-12], zstd[:1-22] (default gzip; none for tar:)")
+    option("--strip", action="store_true", help="ship ELF files without symbol tables and debug information")
     option("--no-cache", action="store_true", help="compress everything again; the bytes are the same")
     option("--platform", default="", metavar="OS/ARCH", help="refuse programs that are for another one")
     words = parser.add_argument_group("configuration, in Docker's words")
@@ -101,7 +103,7 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
 class Wanted:
     """What a command line asks for: an image of `programs` and `additions` of `root`, by `choices`, with the
     configuration `given`, of which the fields `told` were set by the user, in `codec` and under `reference` to
-    `destinations`."""
+    `destinations`; stripped by `stripper`, if there is one."""
 
     root: Root
     programs: tuple[str, ...]
@@ -115,12 +117,14 @@ class Wanted:
     reference: Reference
     destinations: tuple[Destination, ...]
     hwcaps: str = ""
+    stripper: Stripper | None = None
 
     def plan(self, choices: Choices) -> Plan:
-        """Raises as `pipeline.plan`."""
-        from needed.pipeline import plan
+        """Raises as `pipeline.plan`, and as `Stripper.strip`."""
+        from needed.pipeline import plan, stripped
 
-        return plan(self.root, self.programs, self.additions, self.settings, self.platform, choices=choices)
+        planned = plan(self.root, self.programs, self.additions, self.settings, self.platform, choices=choices)
+        return stripped(planned, self.stripper) if self.stripper else planned
 
     def configuration(self, planned: Plan, choices: Choices) -> Configuration:
         """What the image of `planned` says of itself."""
@@ -137,6 +141,7 @@ class Wanted:
             choices.along,
             choices.packages,
             tuple(dict.fromkeys(one.command for one in choices.traced)),
+            strip=self.stripper is not None,
         )
         given = replace(self.given, created_by=render_request(request))
         return default_configuration(planned, given, told=self.told)
@@ -185,7 +190,16 @@ def wanted_of(arguments: argparse.Namespace, *, empty: bool = False) -> Wanted:
     return Wanted(
         root, tuple(programs), tuple(additions), _settings(arguments), arguments.platform, choices, given, told, codec,
         reference, tuple(destinations), arguments.hwcaps or "",
+        stripper=_stripper() if arguments.strip else None,
     )  # fmt: skip
+
+
+def _stripper() -> Stripper:
+    """With its copies where they are removed also when a signal ends this."""
+    from needed.toolchain.strip import Stripper
+
+    stop_on_signals()
+    return Stripper(temporary_folder())
 
 
 def write_out(

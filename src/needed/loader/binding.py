@@ -88,6 +88,15 @@ class Bindings:
 
 
 @value
+class Edge:
+    """The `symbols` that the object `by` asks for and the object at `to` defines, by name, sorted: paths as opened."""
+
+    by: RootPath
+    to: RootPath
+    symbols: tuple[str, ...]
+
+
+@value
 class Habits:
     """What differs between builds of `ld.so`. `depth_first`: the order of objects since 2.35. `strict`: the message of
     those before 2.30, which wanted a version in the very file that it was taken from at link time; else "". `musl`:
@@ -122,6 +131,19 @@ class Binder:
         scope = _scope(load_list)
         process = _Process(load_list, scope, [self._table(item) for item in scope], habits)
         return Bindings(load_list.path, tuple(process.findings()), habits.musl)
+
+    def edges(self, load_list: LoadList) -> tuple[Edge, ...]:
+        """Who is bound to whom at the start, weak references too; of what is found by dlsym(3) headers say nothing.
+
+        Raises as `check`.
+        """
+        interpreter = load_list.interpreter
+        if interpreter is None or not load_list.program.elf.dynamic:
+            return ()
+        scope = _scope(load_list)
+        habits = self._loader_habits(interpreter)
+        process = _Process(load_list, scope, [self._table(item) for item in scope], habits, weak=True)
+        return tuple(process.edges())
 
     def _table(self, item: LoadedObject) -> _Table:
         key = item.found.path
@@ -163,21 +185,23 @@ class _Process:
     """One program's look-ups: what each object asks for, and the first object of the scope that has it."""
 
     def __init__(
-        self, load_list: LoadList, scope: tuple[LoadedObject, ...], tables: list[_Table], habits: Habits
-    ) -> None:
+        self, load_list: LoadList, scope: tuple[LoadedObject, ...], tables: list[_Table], habits: Habits,
+        *, weak: bool = False,
+    ) -> None:  # fmt: skip
         self.load_list, self.scope, self.tables, self.habits = load_list, scope, tables, habits
         self.places = _numbers_by_name(scope, load_list)
         self.left = MAX_MESSAGES
         self.bare = {number for number, table in enumerate(tables) if table.symbols.versyms is None}
         self.asked: dict[int, dict[Pair, tuple[bytes, Wish]]] = {}
         self.found: dict[tuple[bytes, Wish], tuple[int, int]] = {}  # place in the scope, index of the symbol
+        self.weak = weak or bool(habits.strict)
         self.look_up()
 
     def look_up(self) -> None:
         wanted: dict[bytes, set[Wish]] = {}
         for number, table in enumerate(self.tables):
             if self.scope[number] != self.load_list.interpreter:  # ld.so has relocated itself
-                asked = dict(table.wishes(self.places, main=number == 0, weak=bool(self.habits.strict)))
+                asked = dict(table.wishes(self.places, main=number == 0, weak=self.weak))
                 self.asked[number] = asked
                 for name, wish in asked.values():
                     wanted.setdefault(name, set()).add(wish)
@@ -195,6 +219,18 @@ class _Process:
                     if index is not None and table.symbols.binds_elsewhere(index):
                         self.found[name, wish] = number, index
                         wanted[name].discard(wish)
+
+    def edges(self) -> Iterator[Edge]:
+        """By the place of the object that asks, then of the one that answers."""
+        for number, asked in self.asked.items():
+            bound: dict[int, set[bytes]] = {}
+            for name, wish in asked.values():
+                found = self.found.get((name, wish))
+                if found is not None and found[0] != number:
+                    bound.setdefault(found[0], set()).add(name)
+            for other, names in sorted(bound.items()):
+                symbols = sorted(name.decode("utf-8", "surrogateescape") for name in names)
+                yield Edge(self.scope[number].path, self.scope[other].path, tuple(symbols))
 
     def findings(self) -> Iterator[Finding]:
         """In the loader's order, up to the one that ends the process."""

@@ -151,9 +151,12 @@ def _by_busybox(name: str, reason: Reason) -> Iterator[Finding]:
 
 
 def _applets(view: View) -> frozenset[str]:
-    """The names in busybox's own table (include/applet_tables.h): sorted, each ended by NUL, `[` and `[[` first."""
     path = _command(view, "busybox")
-    content = view.read(path, MAX_BUSYBOX) if path else b""
+    return parse_applets(view.read(path, MAX_BUSYBOX) if path else b"")
+
+
+def parse_applets(content: bytes) -> frozenset[str]:
+    """The names in busybox's own table (include/applet_tables.h): sorted, each ended by NUL, `[` and `[[` first."""
     start = content.find(b"\0[\0[[\0")
     if start < 0:
         return frozenset()
