@@ -47,7 +47,8 @@ _TRIPLES = {
 @value
 class Compiler:
     """A C compiler for one target. `c` and `cpp` are the words that start it, with those that choose the target; `link`
-    is what it needs when it links, `archive` and `index` its ar and ranlib; `name` says which it is, for people."""
+    is what it needs when it links, `archive` and `index` its ar and ranlib; `name` says which it is, for people. `apart`
+    is whether `link` must not be there when it compiles: zig strips an object of the symbols that it is linked by."""
 
     name: str
     c: tuple[str, ...]
@@ -55,6 +56,7 @@ class Compiler:
     link: tuple[str, ...]
     archive: tuple[str, ...] = ("ar",)
     index: tuple[str, ...] = ("ranlib",)
+    apart: bool = False
 
 
 def plan(source: Source, target: Target, options: Options, work: str) -> Recipe:
@@ -163,6 +165,7 @@ def _zig(target: Target) -> Compiler | None:
     return Compiler(
         f"zig {ask(path, 'version')}, {path}",
         (path, "cc", *chosen), (path, "c++", *chosen), (*kind, *LINK), (path, "ar"), (path, "ranlib"),
+        apart=True,
     )  # fmt: skip
 
 

@@ -50,14 +50,16 @@ def _make(source: Source, target: Target, options: Options, work: str) -> Recipe
     cpp = any(map(is_cpp, names))
     compiler = choose(target, source.folder, cpp=cpp)
     tree = os.path.join(work, "tree")
-    shared = (*compile_flags(tree), *compiler.link)
-    settings = [
-        f"CC={_joined(*compiler.c, *shared)}",
-        *([f"CXX={_joined(*compiler.cpp, *shared)}"] if cpp else []),
-        f"AR={_joined(*compiler.archive)}",
-        f"RANLIB={_joined(*compiler.index)}",
-    ]
-    steps = [Step(("cp", "-a", os.path.join(source.folder, "."), tree), (), work)]
+    settings, steps = [], []
+    for variable, words in (("CC", compiler.c), ("CXX", compiler.cpp if cpp else ())):
+        if words and compiler.apart:
+            script = os.path.join(work, variable.lower())
+            steps.append(script_step(script, (*words, *compile_flags(tree)), work, compiler.link))
+            settings.append(f"{variable}={script}")
+        elif words:
+            settings.append(f"{variable}={_joined(*words, *compile_flags(tree), *compiler.link)}")
+    settings += [f"AR={_joined(*compiler.archive)}", f"RANLIB={_joined(*compiler.index)}"]
+    steps.append(Step(("cp", "-a", os.path.join(source.folder, "."), tree), (), work))
     stale = [name for name in names if _is_product(os.path.join(source.folder, name))]
     if stale:
         steps.append(Step(("rm", "-f", "--", *stale[:MAX_STALE]), (), tree))
@@ -108,10 +110,14 @@ def _cmake(source: Source, target: Target, options: Options, work: str) -> Recip
     return Recipe(tool, tuple(steps), place)
 
 
-def script_step(path: str, words: tuple[str, ...], work: str) -> Step:
-    """A command that makes the script `path`, which calls `words` with its arguments: for what takes one name only."""
-    text = f'#!/bin/sh\nexec {_joined(*words)} "$@"\n'
-    return Step(("sh", "-c", f'printf %s "$1" > "$2" && chmod +x "$2"', "sh", text, path), (), work)
+def script_step(path: str, words: tuple[str, ...], work: str, link: tuple[str, ...] = ()) -> Step:
+    """A command that makes the script `path`, which calls `words` with its arguments, and with `link` behind them if it
+    is to link (GCC's manual, "Overall Options", names the words that end before that)."""
+    text = "#!/bin/sh\n"
+    if link:
+        text += f'for word; do case $word in -c|-S|-E|-M|-MM|-fsyntax-only) exec {_joined(*words)} "$@";; esac; done\n'
+    text += f"exec {_joined(*words)} \"$@\" {_joined(*link)}".rstrip()
+    return Step(("sh", "-c", 'printf "%s\\n" "$1" > "$2" && chmod +x "$2"', "sh", text, path), (), work)
 
 
 def _joined(*words: str) -> str:
