@@ -1,10 +1,10 @@
 """C and C++: several files make one program; and which C compiler it is, for the other builders that need one.
 
-Static is against musl where it can be, since a static glibc is forty times as large and opens files of its own at run
-time: musl-gcc for C on this machine, zig for C++ and for every other machine, and a static glibc where neither is there.
-musl-gcc knows no C++, and objects made for two C libraries do not go together, so that one compiler does both languages.
-The user's CC and CXX come first, if they make programs of the target's machine, and CPPFLAGS, CFLAGS (CXXFLAGS), LDFLAGS
-and LDLIBS after our own words, as make has them. Nothing is written beside the sources.
+Static is against musl where it can be, since a static glibc is forty times as large and opens files of its own at
+run time: musl-gcc for C on this machine, zig for C++ and for every other machine, and a static glibc where neither is
+there. musl-gcc knows no C++, and objects made for two C libraries do not go together, so that one compiler does both
+languages. The user's CC and CXX come first, if they make programs of the target's machine, and CPPFLAGS, CFLAGS
+(CXXFLAGS), LDFLAGS and LDLIBS after our own words, as make has them. Nothing is written beside the sources.
 
 Follows GCC's and Clang's manuals ("Link Options", "Options Controlling the Preprocessor"), ld(1), and `zig cc --help`.
 """
@@ -46,9 +46,10 @@ _TRIPLES = {
 
 @value
 class Compiler:
-    """A C compiler for one target. `c` and `cpp` are the words that start it, with those that choose the target; `link`
-    is what it needs when it links, `archive` and `index` its ar and ranlib; `name` says which it is, for people. `apart`
-    is whether `link` must not be there when it compiles: zig strips an object of the symbols that it is linked by."""
+    """A C compiler for one target. `c` and `cpp` are the words that start it, with those that choose the target, `link`
+    is what it needs when it links, `archive` and `index` its ar and ranlib; `name` says which it is, for people.
+    `apart` is whether `link` must not be there when it compiles: zig strips an object of the symbols that it is linked
+    by."""
 
     name: str
     c: tuple[str, ...]

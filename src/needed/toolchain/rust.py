@@ -1,11 +1,11 @@
 """Rust: a crate or a workspace by cargo, a single file by rustc.
 
-Static is the *-linux-musl target where its standard library is there. Where it is not, and that of *-linux-gnu is, with
-a static glibc (libc.a) beside it, that is linked inside (`-C target-feature=+crt-static`): as static, larger, and its
-name service still opens glibc's modules, if there are any where it runs. The profile is the crate's own (opt-level, lto,
-panic); ours are the symbols stripped and the paths of this machine mapped away. A crate with a Cargo.lock is compiled
-where it is, with `--locked`; cargo would write the lock beside one without, so that is compiled in a copy. Crates are
-fetched as cargo has it: `CARGO_NET_OFFLINE=true`, or `-- --offline`, is not to.
+Static is the *-linux-musl target where its standard library is there. Where it is not, and that of *-linux-gnu is,
+with a static glibc (libc.a) beside it, that is linked inside (`-C target-feature=+crt-static`): as static, larger, and
+its name service still opens glibc's modules, if there are any where it runs. The profile is the crate's own (opt-level,
+lto, panic); ours are the symbols stripped and the paths of this machine mapped away. A crate with a Cargo.lock is
+compiled where it is, with `--locked`; cargo would write the lock beside one without, so that is compiled in a copy.
+Crates are fetched as cargo has it: `CARGO_NET_OFFLINE=true`, or `-- --offline`, is not to.
 
 Follows the Cargo Book ("Configuration", "Environment Variables") and the rustc book ("Codegen Options", "Targets").
 Works with cargo and rustc from 1.63 on.
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 # image-spec's architecture and variant to Rust's machine, and its ABI behind "musl" and "gnu".
 _MACHINES = {
     "amd64": ("x86_64", ""), "386": ("i686", ""), "arm64": ("aarch64", ""), "arm64/v8": ("aarch64", ""),
-    "arm": ("armv7", "eabihf"), "arm/v7": ("armv7", "eabihf"), "arm/v6": ("arm", "eabihf"), "arm/v5": ("armv5te", "eabi"),
-    "riscv64": ("riscv64gc", ""), "s390x": ("s390x", ""), "ppc64le": ("powerpc64le", ""), "loong64": ("loongarch64", ""),
-    "mips64le": ("mips64el", "abi64"),
+    "arm": ("armv7", "eabihf"), "arm/v7": ("armv7", "eabihf"), "arm/v6": ("arm", "eabihf"),
+    "arm/v5": ("armv5te", "eabi"), "riscv64": ("riscv64gc", ""), "s390x": ("s390x", ""),
+    "ppc64le": ("powerpc64le", ""), "loong64": ("loongarch64", ""), "mips64le": ("mips64el", "abi64"),
 }  # fmt: skip
 MAX_ANSWER = 16 << 20  # bytes of cargo's description of a workspace that are read
 MAX_CONFIG = 1 << 20  # bytes of a cargo configuration that are read
@@ -74,7 +74,8 @@ def plan(source: Source, target: Target, options: Options, work: str) -> Recipe:
         *(("-C", f"linker={chosen.linker}") if chosen.linker else ()),
         *flags_of("RUSTFLAGS"), "-o", product, os.path.relpath(source.files[0], source.folder), *options.words,
     )  # fmt: skip
-    return Recipe(f"{version}, {rustc}, {chosen.triple}{note}", (*chosen.steps, Step(words, (), source.folder)), product)
+    steps = (*chosen.steps, Step(words, (), source.folder))
+    return Recipe(f"{version}, {rustc}, {chosen.triple}{note}", steps, product)
 
 
 def _words(chosen: Chosen, folder: str) -> tuple[str, ...]:
@@ -95,7 +96,8 @@ def _crate(source: Source, chosen: Chosen, options: Options, cargo: str, work: s
             f"{source.folder}: this crate makes no program {name}, but {', '.join(programs) or 'a library'}",
             hints=[f"--program {one}" for one in programs[:1]],
         )
-    folder, steps, locked = source.folder, list(chosen.steps), ("--locked",)
+    folder, steps = source.folder, list(chosen.steps)
+    locked: tuple[str, ...] = ("--locked",)
     if not os.path.isfile(os.path.join(workspace, "Cargo.lock")):
         tree, locked = os.path.join(work, "tree"), ()
         folder = os.path.normpath(os.path.join(tree, os.path.relpath(source.folder, workspace)))
@@ -124,8 +126,8 @@ def _crate(source: Source, chosen: Chosen, options: Options, cargo: str, work: s
 
 
 def _programs(source: Source, cargo: str) -> tuple[str, tuple[str, ...]]:
-    """The workspace's folder and the programs of the crate (of a workspace's own folder: of its members), as cargo reads
-    its manifest. Raises CompileError in cargo's words."""
+    """The workspace's folder and the programs of the crate (of a workspace's own folder: of its members), as cargo
+    reads its manifest. Raises CompileError in cargo's words."""
     from json import loads
     from tempfile import TemporaryFile
 
@@ -151,10 +153,10 @@ def _only(source: Source, programs: tuple[str, ...]) -> str:
     if len(programs) == 1:
         return programs[0]
     if not programs:
-        raise CompileError(f"{source.folder}: is a library: no program is in this crate", hints=["it needs a src/main.rs"])
-    raise CompileError(
-        f"{source.folder}: this crate makes several programs: {', '.join(programs)}", hints=[f"--program {programs[0]}"]
-    )
+        hint = "a program has a src/main.rs, or a [[bin]]"
+        raise CompileError(f"{source.folder}: is a library: no program is in this crate", hints=[hint])
+    hints = [f"--program {programs[0]}"]
+    raise CompileError(f"{source.folder}: this crate makes several programs: {', '.join(programs)}", hints=hints)
 
 
 def _has_target_flags(folder: str) -> bool:
@@ -256,8 +258,9 @@ def _gcc_of(target: Target) -> str | None:
 
 
 def _with_linker(chosen: Chosen, target: Target, work: str) -> Chosen:
-    """`chosen` with the linker that it needs: rustc's own choice, `cc`, does for this machine; the others by their cross
-    compiler, by zig, and for musl, of which Rust brings the objects itself, by the linker that comes with rustc."""
+    """`chosen` with the linker that it needs: rustc's own choice, `cc`, does for this machine; the others by their
+    cross compiler, by zig, and for musl, of which Rust brings the objects itself, by the linker that comes with rustc.
+    """
     linker = _gcc_of(target)
     if linker is not None and not target.glibc and (target.libc != "musl" or not is_here(target.platform)):
         return chosen if is_here(target.platform) else replace(chosen, linker=linker)
