@@ -18,8 +18,8 @@ def render_step(step: Step, work: str) -> str:
     return " ".join([*settings, *(_quote(word, work) for word in step.words)])
 
 
-def render_script(recipe: Recipe, work: str, output: str) -> str:
-    """All commands, from making the scratch folder to the program at `output`."""
+def render_script(recipe: Recipe, work: str, output: str, program: str) -> str:
+    """All commands, from making the scratch folder to the program at `output`, which a project calls `program`."""
     words = [word for step in recipe.steps for word in (*step.words, *(text for _, text in step.env), step.folder)]
     rest = [word for word in words if work in word and word != recipe.product]
     lines = ["work=$(mktemp -d)"] if rest or recipe.product not in words else []
@@ -28,7 +28,10 @@ def render_script(recipe: Recipe, work: str, output: str) -> str:
         command = " ".join([*(f"{name}={_quote(text, work)}" for name, text in step.env),
                             *(_quote(word, work) for word in direct)])  # fmt: skip
         lines.append(f"(cd {_quote(step.folder, work)} && {command})")
-    if recipe.product not in words:
+    if recipe.product.endswith("/"):
+        found = f'$(find {_quote(recipe.product, work)} -type f -perm -100 -name {_quote(program, work)})'
+        lines.append(f'cp "{found}" {_quote(output, work)}')
+    elif recipe.product not in words:
         lines.append(f"cp {_quote(recipe.product, work)} {_quote(output, work)}")
     if rest or recipe.product not in words:
         lines.append('rm -rf "$work"')

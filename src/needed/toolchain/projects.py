@@ -65,7 +65,7 @@ def _make(source: Source, target: Target, options: Options, work: str) -> Recipe
         steps.append(Step(("rm", "-f", "--", *stale[:MAX_STALE]), (), tree))
     steps.append(Step((make, *settings, *options.words), (), tree))
     tool = f"{ask(make, '--version').splitlines()[0]}, {make}, with {compiler.name}"
-    return Recipe(tool, tuple(steps), tree)
+    return Recipe(tool, tuple(steps), os.path.join(tree, ""))
 
 
 def _cmake(source: Source, target: Target, options: Options, work: str) -> Recipe:
@@ -107,7 +107,7 @@ def _cmake(source: Source, target: Target, options: Options, work: str) -> Recip
     steps.append(Step(("rm", "-rf", os.path.join(place, "CMakeFiles")), (), work))
     builder = "ninja" if ninja else "make"
     tool = f"{ask(cmake, '--version').splitlines()[0]} with {builder}, {cmake}, with {compiler.name}"
-    return Recipe(tool, tuple(steps), place)
+    return Recipe(tool, tuple(steps), os.path.join(place, ""))
 
 
 def script_step(path: str, words: tuple[str, ...], work: str, link: tuple[str, ...] = ()) -> Step:
