@@ -8,9 +8,10 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests.engines.conftest import NEEDED
+
 from needed.elf import parse_elf
 from needed.elf.model import ElfFile
-from tests.engines.conftest import NEEDED
 
 HELLO_C = '#include <stdio.h>\nint main(void) { return puts("hello from C") < 0; }\n'
 HELLO_CPP = '#include <iostream>\nint main() { std::cout << "hello from C++" << std::endl; }\n'
@@ -57,7 +58,8 @@ fn main() {
         let mut request = [0; 4096];
         let _ = stream.read(&mut request);
         let body = "hello from Rust";
-        let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}", body.len(), body);
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+        let _ = write!(stream, "{}{}", head, body);
     }
 }
 """
