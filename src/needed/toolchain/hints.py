@@ -20,6 +20,7 @@ _ROWS = (
     ("go", "disabled by GOPROXY=off", "modules come over the network: go mod vendor brings them along"),
     ("go", "build constraints exclude all Go files", "its files are for other systems or tags: --tags NAME"),
     ("zig", "invalid option: -Dtarget", "build.zig has to ask for it: b.standardTargetOptions(.{})"),
+    ("zig", 'invalid option: "target"', "build.zig has to ask for it: b.standardTargetOptions(.{})"),
     ("zig", "dependency on libc must be explicitly specified", "pass it on: -- -lc"),
     ("zig", "C import failed", "pass on where the headers are: -- -lc -I FOLDER"),
     ("zig", "has no member named", "std changes with each release of zig: is it written for this one?"),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from needed.value import replace
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from needed.toolchain.model import Recipe, Step
@@ -15,7 +17,15 @@ if TYPE_CHECKING:
 def render_step(step: Step, work: str) -> str:
     """One command on one line, without its folder."""
     settings = [f"{name}={_quote(text, work)}" for name, text in step.env]
-    return " ".join([*settings, *(_quote(word, work) for word in step.words)])
+    return " ".join([*settings, *(_quote(word, work) for word in (_command(step.words[0]), *step.words[1:]))])
+
+
+def _command(path: str) -> str:
+    """A command by its name, where that is what a shell finds."""
+    from needed.toolchain.tools import on_path
+
+    name = os.path.basename(path)
+    return name if on_path(name) == path else path
 
 
 def render_script(recipe: Recipe, work: str, output: str) -> str:
@@ -24,10 +34,8 @@ def render_script(recipe: Recipe, work: str, output: str) -> str:
     rest = [word for word in words if work in word and word != recipe.product]
     lines = ["work=$(mktemp -d)"] if rest or recipe.product not in words else []
     for step in recipe.steps:
-        direct = [output if word == recipe.product else word for word in step.words]
-        command = " ".join([*(f"{name}={_quote(text, work)}" for name, text in step.env),
-                            *(_quote(word, work) for word in direct)])  # fmt: skip
-        lines.append(f"(cd {_quote(step.folder, work)} && {command})")
+        direct = replace(step, words=tuple(output if word == recipe.product else word for word in step.words))
+        lines.append(f"(cd {_quote(step.folder, work)} && {render_step(direct, work)})")
     if recipe.product not in words:
         lines.append(f"cp {_quote(recipe.product, work)} {_quote(output, work)}")
     if rest or recipe.product not in words:
@@ -41,9 +49,3 @@ def _quote(word: str, work: str) -> str:
     if work not in word:
         return quote(word)
     return '"$work"'.join(quote(piece) if piece else "" for piece in word.split(work))
-
-
-def short(path: str) -> str:
-    """`path` from the working directory on, where that is shorter."""
-    relative = os.path.relpath(path)
-    return relative if len(relative) < len(path) and not relative.startswith("..") else path
