@@ -210,7 +210,7 @@ def _print(source: Source, options: Options, wanted: list[tuple[Target, str]], *
         return
     for target, output, recipe in recipes:
         write(f"# {printable(recipe.tool)}; for {target}")
-        write(render_script(recipe, work, os.path.abspath(output)))
+        write(render_script(recipe, work, os.path.abspath(output), options.program))
 
 
 class _Teller:

@@ -67,6 +67,8 @@ def compile_source(
     several times a second), "warning" (such a line, after it ended well), "again" (why it was not compiled once more).
     Raises ToolchainError, CompileError (its details are the tool's own last lines) and OutputError.
     """
+    from needed.errors import CompileError
+    from needed.toolchain.hints import hints_for_outcome
     from needed.toolchain.outcome import check_outcome, read_outcome
     from needed.toolchain.run import check_output, publish, scratch_folder
     from needed.value import replace
@@ -75,7 +77,11 @@ def compile_source(
     with scratch_folder() as scratch:
         recipe, product = _compile(source, target, options, os.path.join(scratch, "work"), tell)
         outcome, elf = read_outcome(product)
-        check_outcome(outcome, elf, target)
+        try:
+            check_outcome(outcome, elf, target)
+        except CompileError as error:
+            message, hints = f"{_named(source)}: {error.message}", (*hints_for_outcome(source), *error.hints)
+            raise CompileError(message, hints=hints) from None
         if not once:
             digest = _digest_elsewhere(source, target, options, scratch, tell)
             outcome = replace(outcome, repeated=None if digest is None else digest == outcome.digest)

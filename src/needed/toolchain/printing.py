@@ -28,19 +28,26 @@ def _command(path: str) -> str:
     return name if on_path(name) == path else path
 
 
-def render_script(recipe: Recipe, work: str, output: str) -> str:
-    """All commands, from making the scratch folder to the program at `output`."""
-    words = [word for step in recipe.steps for word in (*step.words, *(text for _, text in step.env), step.folder)]
-    rest = [word for word in words if work in word and word != recipe.product]
-    lines = ["work=$(mktemp -d)"] if rest or recipe.product not in words else []
-    for step in recipe.steps:
-        direct = replace(step, words=tuple(output if word == recipe.product else word for word in step.words))
-        lines.append(f"(cd {_quote(step.folder, work)} && {render_step(direct, work)})")
-    if recipe.product not in words:
-        lines.append(f"cp {_quote(recipe.product, work)} {_quote(output, work)}")
-    if rest or recipe.product not in words:
-        lines.append('rm -rf "$work"')
-    return "\n".join(lines)
+def render_script(recipe: Recipe, work: str, output: str, program: str) -> str:
+    """All commands, from making the scratch folder to the program at `output`, which a project calls `program`: empty
+    where it makes only one. Each goes on only if the one before ended well."""
+
+    def directed(word: str) -> str:
+        """What says where the product goes, as a word of its own or behind `=`, says `output`."""
+        head, equals, tail = word.rpartition("=")
+        return f"{head}{equals}{output}" if tail == recipe.product else word
+
+    steps = [replace(step, words=tuple(map(directed, step.words))) for step in recipe.steps]
+    arrives = steps != list(recipe.steps)
+    commands = [f"(cd {_quote(step.folder, work)} && {render_step(step, work)})" for step in steps]
+    if recipe.product.endswith("/"):
+        named = f" -name {_quote(program, work)}" if program else ""
+        commands.append(f'cp "$(find {_quote(recipe.product, work)} -type f -perm -100{named})" {_quote(output, work)}')
+    elif not arrives:
+        commands.append(f"cp {_quote(recipe.product, work)} {_quote(output, work)}")
+    if any("$work" in command for command in commands):
+        commands = ["work=$(mktemp -d)", *commands, 'rm -rf "$work"']
+    return " &&\n".join(commands)
 
 
 def _quote(word: str, work: str) -> str:

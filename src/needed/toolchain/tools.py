@@ -22,6 +22,10 @@ _MACHINES = {
 INSTALL = {
     "go": ("pip install 'needed[go]'", "or, on Debian: apt-get install golang-go"),
     "zig": ("pip install 'needed[zig]'",),
+    "cargo": ("install Rust with rustup", "or, on Debian: apt-get install cargo"),
+    "rustc": ("install Rust with rustup", "or, on Debian: apt-get install rustc"),
+    "make": ("on Debian: apt-get install make",),
+    "cmake": ("on Debian: apt-get install cmake ninja-build",),
 }
 ASKED_FOR = 30.0  # seconds that a tool has to say its version
 

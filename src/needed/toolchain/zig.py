@@ -63,7 +63,7 @@ def plan(source: Source, target: Target, options: Options, work: str) -> Recipe:
         words = _project_words(target)
         place = os.path.join(work, "out")
         step = Step((zig, "build", *words, "--prefix", place, *caches, *options.words), (), source.folder)
-        return Recipe(tool, (step,), os.path.join(place, "bin"))
+        return Recipe(tool, (step,), os.path.join(place, "bin", ""))
     product = os.path.join(work, source.name)
     names = [os.path.relpath(path, source.folder) for path in source.files]
     dynamic = ("-dynamic",) if target.libc == "musl" and "-lc" in options.words else ()
