@@ -120,7 +120,7 @@ def choose(target: Target, what: str, *, cpp: bool = False) -> Compiler:
         _own(target, cpp=cpp)
         or (_musl_gcc(target) if not cpp else None)
         or (_gcc(target, cpp=cpp) if target.libc == "glibc" else None)
-        or _zig(target)
+        or zig_compiler(target)
         or (_gcc(target, cpp=cpp) if target.libc != "glibc" else None)
     )
     if found is None:
@@ -156,8 +156,8 @@ def _musl_gcc(target: Target) -> Compiler | None:
     return Compiler(name, (path,), (), (*_kind(target), *LINK, PACKED))
 
 
-def _zig(target: Target) -> Compiler | None:
-    """Zig's clang with its own musl or glibc's symbols: for every machine, with libc++ inside."""
+def zig_compiler(target: Target) -> Compiler | None:
+    """Zig's clang with its own musl or glibc's symbols: for every machine, with libc++ inside. None without zig."""
     path = find_tool("zig")
     if path is None:
         return None

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 
 from needed.errors import CompileError, ToolchainError
-from needed.toolchain.c import choose, flags_of, triple_of
+from needed.toolchain.c import choose, flags_of, triple_of, zig_compiler
 from needed.toolchain.model import Recipe, Step
 from needed.toolchain.projects import script_step
 from needed.toolchain.run import run_step
@@ -266,7 +266,8 @@ def _with_linker(chosen: Chosen, target: Target, work: str) -> Chosen:
         return chosen if is_here(target.platform) else replace(chosen, linker=linker)
     if target.libc == "static":
         return replace(chosen, linker="rust-lld", flags=(*chosen.flags, "link-self-contained=yes"))
-    compiler = choose(target, f"the linker of {chosen.triple}")
+    # Rust's library asks for libgcc_s, which zig brings and musl-gcc would take of glibc's.
+    compiler = zig_compiler(target) or choose(target, f"the linker of {chosen.triple}")
     script = os.path.join(work, "linker")
     step = script_step(script, compiler.c, work, compiler.link[:1] if target.libc == "musl" and compiler.apart else ())
     return replace(chosen, linker=script, steps=(step,))
