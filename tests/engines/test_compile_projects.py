@@ -6,8 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.engines.compiling import HELLO_C, HELLO_CPP, compiled, elf_of, said_by
-from tests.engines.conftest import Needed
+from tests.engines.compiling import HELLO_CPP, compiled, elf_of, said_by
 
 MAIN = '#include <stdio.h>\n#include <part.h>\nint main(void) { printf("%s %d %s\\n", NAME, part(), __FILE__); }\n'
 # As people write them: flags that the sources do not compile without, a library of its own, debug information.
@@ -124,23 +123,31 @@ def test_cmake_builds_beside_the_folder(project: Path) -> None:
     told = compiled(project.parent, "project", "-o", "made").stderr
     assert "cmake version" in told
     assert "the same bytes from another folder" in told
-    assert said_by(project.parent / "made") == "made 42 main.c\n"
+    assert said_by(project.parent / "made") == "made 42 ./main.c\n"
     assert elf_of(project.parent / "made").linkage == "static"
     assert tree_of(project) == before
 
 
-def test_cmake_compiles_cpp_for_another_machine(tmp_path: Path, needed: Needed) -> None:
+def test_cmake_compiles_cpp_and_c_with_one_compiler(tmp_path: Path) -> None:
     (tmp_path / "hello.cc").write_text(HELLO_CPP)
-    (tmp_path / "part.c").write_text(HELLO_C.replace("main", "part"))
+    (tmp_path / "part.c").write_text("int part(int class) { return class; }\n")
     (tmp_path / "CMakeLists.txt").write_text(
         "cmake_minimum_required(VERSION 3.10)\nproject(hello C CXX)\n"
         "add_library(part part.c)\nadd_executable(hello hello.cc)\ntarget_link_libraries(hello part)\n"
     )
-    compiled(tmp_path, "CMakeLists.txt", "-o", "arm", "--once", "--platform", "linux/arm64")
-    elf = elf_of(tmp_path / "arm")
+    told = compiled(tmp_path, "CMakeLists.txt", "-o", "made", "--once").stderr
+    assert "zig" in told
+    assert elf_of(tmp_path / "made").linkage == "static"
+    assert said_by(tmp_path / "made") == "hello from C++\n"
+
+
+def test_cmake_compiles_for_another_machine(project: Path) -> None:
+    (project / "CMakeLists.txt").write_text(CMAKE)
+    compiled(project.parent, "project", "-o", "arm", "--once", "--platform", "linux/arm64")
+    elf = elf_of(project.parent / "arm")
     assert (elf.machine.name, elf.linkage) == ("arm64", "static")
-    assert said_by(Path("/usr/bin/qemu-aarch64-static"), str(tmp_path / "arm")) == "hello from C++\n"
-    needed("build", tmp_path / "arm", "-q", "-o", "oci:image")
+    said = said_by(Path("/usr/bin/qemu-aarch64-static"), str(project.parent / "arm"))
+    assert said == "made 42 ./main.c\n"
 
 
 def test_cmakes_own_message_comes_before_the_hint(project: Path) -> None:

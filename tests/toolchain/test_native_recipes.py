@@ -197,7 +197,7 @@ def test_the_users_compiler_is_taken_for_its_own_machine_only(
     fake_zig(tools)
     monkeypatch.setenv("CC", "mine -X")
     source = files(tmp_path, "a.c")
-    assert recipe_of(tmp_path, source, Target(HERE)).steps[0].words[:2] == ("mine", "-X")
+    assert recipe_of(tmp_path, source, Target(HERE)).steps[0].words[:2] == (str(tools / "mine"), "-X")
     assert recipe_of(tmp_path, source, Target(FOREIGN)).steps[0].words[0] == str(tools / "zig")
 
 
@@ -313,7 +313,9 @@ def test_a_crate_without_a_lock_is_compiled_in_a_copy(tmp_path: Path, tools: Pat
     rust(tools, triple_for(HERE, "musl"))
     copying, building = recipe_of(tmp_path, crate(tmp_path, tools, "x", lock=False), Target(HERE)).steps
     assert copying.words[0] == "cp"
-    assert (building.folder, "--locked" in building.words) == (f"{tmp_path}/work/tree", False)
+    # Where it runs is where cargo looks for its configuration, and rustup for rust-toolchain.toml.
+    assert (building.folder, "--locked" in building.words) == (f"{tmp_path}/crate", False)
+    assert building.words[building.words.index("--manifest-path") + 1] == f"{tmp_path}/work/tree/Cargo.toml"
 
 
 def test_rustflags_of_the_user_come_after_ours(tmp_path: Path, tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
