@@ -24,6 +24,7 @@ _ROWS = (
     ("zig", "dependency on libc must be explicitly specified", "pass it on: -- -lc"),
     ("zig", "C import failed", "pass on where the headers are: -- -lc -I FOLDER"),
     ("zig", "has no member named", "std changes with each release of zig: is it written for this one?"),
+    ("zig", "invalid builtin function", "builtins change with each release of zig: is it written for this one?"),
     ("c", "linux/", "musl-gcc has no headers of the kernel, zig has: CC='zig cc' needed compile ..., or --libc glibc"),
     ("c", "asm/", "musl-gcc has no headers of the kernel, zig has: CC='zig cc' needed compile ..., or --libc glibc"),
     ("c", "No such file or directory", "pass on where its headers are: -- -I FOLDER; --libc glibc sees those of here"),
