@@ -6,13 +6,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.toolchain.chains import fake_go, fake_zig, script
 
 from needed.errors import CompileError, ToolchainError
 from needed.image.model import Platform, parse_platform
 from needed.toolchain import Options, Recipe, Target, plan, recognise
 from needed.toolchain.printing import render_script, render_step
 from needed.toolchain.tools import find_tool, on_path, this_platform
+from tests.toolchain.chains import fake_go, fake_zig, script
 
 C_PACKAGE: dict[str, object] = {"ImportPath": "example.org/c", "Name": "c", "DepOnly": True, "CgoFiles": ["c.go"]}
 MAIN: dict[str, object] = {"ImportPath": "example.org/x", "Name": "main"}
@@ -68,8 +68,8 @@ def test_go_without_c_is_the_same_for_every_c_library(tmp_path: Path, tools: Pat
 @pytest.mark.parametrize(
     ("platform", "name", "setting"),
     [("linux/arm", "GOARM", "7"), ("linux/arm/v6", "GOARM", "6"), ("linux/arm/v5", "GOARM", "5"),
-     ("linux/amd64/v3", "GOAMD64", "v3"), ("linux/arm64/v8", "GOARM64", "v8.0"), ("linux/ppc64le/power9", "GOPPC64", "power9"),
-     ("linux/riscv64/rva22u64", "GORISCV64", "rva22u64")],
+     ("linux/amd64/v3", "GOAMD64", "v3"), ("linux/arm64/v8", "GOARM64", "v8.0"),
+     ("linux/ppc64le/power9", "GOPPC64", "power9"), ("linux/riscv64/rva22u64", "GORISCV64", "rva22u64")],
 )  # fmt: skip
 def test_a_variant_of_a_platform_sets_gos_variable(
     tmp_path: Path, tools: Path, platform: str, name: str, setting: str
@@ -212,7 +212,7 @@ def test_a_command_is_shown_by_its_name_where_a_shell_finds_it(
     fake_go(tools)
     recipe = recipe_of(tmp_path, AMD64)
     work = str(tmp_path / "work")
-    assert ' go build -trimpath' in render_step(recipe.steps[0], work)
+    assert " go build -trimpath" in render_step(recipe.steps[0], work)
     assert '-o "$work"/main main.go' in render_step(recipe.steps[0], work)
     monkeypatch.setenv("PATH", "/nonexistent")
     assert f" {tools}/go build" in render_step(recipe.steps[0], work)

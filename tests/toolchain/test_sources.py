@@ -12,7 +12,15 @@ from needed.toolchain.sources import project_folder
 
 @pytest.mark.parametrize(
     ("name", "builder"),
-    [("x.go", "go"), ("x.c", "cc"), ("x.cc", "cc"), ("x.cpp", "cc"), ("x.cxx", "cc"), ("x.zig", "zig"), ("x.rs", "cargo")],
+    [
+        ("x.go", "go"),
+        ("x.c", "cc"),
+        ("x.cc", "cc"),
+        ("x.cpp", "cc"),
+        ("x.cxx", "cc"),
+        ("x.zig", "zig"),
+        ("x.rs", "cargo"),
+    ],
 )
 def test_a_file_is_recognised_by_its_suffix(tmp_path: Path, name: str, builder: str) -> None:
     (tmp_path / name).touch()

@@ -26,6 +26,7 @@ _ROWS = (
     ("zig", "has no member named", "std changes with each release of zig: is it written for this one?"),
     ("c", "fatal error: linux/", "musl-gcc has no kernel headers, zig has: CC='zig cc -target x86_64-linux-musl'"),
     ("c", "fatal error: asm/", "musl-gcc has no kernel headers, zig has: CC='zig cc -target x86_64-linux-musl'"),
+    ("zig", "invalid builtin function", "builtins change with each release of zig: is it written for this one?"),
     ("c", "No such file or directory", "pass on where its headers are: -- -I FOLDER; --libc glibc sees those of here"),
     ("c", "undefined reference to `main'", "name all files of the program: needed compile main.c other.c"),
     ("c", "undefined reference to", "pass on its libraries: -- -lNAME; or name all files of the program"),
