@@ -137,7 +137,8 @@ def test_a_missing_tool_chain_is_told_with_the_command_that_installs_it(folder: 
      (("empty",), "holds no project"), (("loose",), "hint: name the files of the program: needed compile loose/x.c"),
      (("main.go", "loose/x.c"), "are not the files of one program"), (("main.go", "--libc", "uclibc"), "--libc uclibc"),
      (("main.go", "--libc", "musl:1.2"), "--libc musl:1.2"), (("main.go", "--libc", "glibc:two"), "--libc glibc:two"),
-     (("main.go", "--platform", "windows/amd64"), "only programs of linux"), (("main.go", "--platform", "x"), "platform"),
+     (("main.go", "--platform", "windows/amd64"), "only programs of linux"),
+     (("main.go", "--platform", "x"), "'x' is not a platform"),
      (("main.go", "--platform", "linux/arm64,linux/arm64"), "one twice"), (("main.go", "--program", "../x"), "a path"),
      ((), "SOURCE")],
 )  # fmt: skip

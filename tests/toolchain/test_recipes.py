@@ -142,7 +142,9 @@ def test_tags_and_linker_flags_of_the_user_join_ours(tmp_path: Path, tools: Path
 
 
 def test_several_programs_of_a_module_are_named(tmp_path: Path, tools: Path) -> None:
-    mains = [{"ImportPath": f"m/{one}", "Name": "main", "Dir": str(tmp_path / "m/cmd" / one)} for one in "ab"]
+    mains: list[dict[str, object]] = [
+        {"ImportPath": f"m/{one}", "Name": "main", "Dir": str(tmp_path / "m/cmd" / one)} for one in "ab"
+    ]
     fake_go(tools, *mains)
     (tmp_path / "m").mkdir()
     (tmp_path / "m/go.mod").touch()

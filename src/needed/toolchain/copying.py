@@ -57,7 +57,7 @@ def _moved(path: str, top: str, into: str) -> str:
 
 
 def _copy_tree(top: str, into: str, left_out: tuple[str, ...]) -> None:
-    """All but the folders `left_out`. Raises NotCopied beyond the bounds or at what is no file, folder or link; OSError."""
+    """All but the folders `left_out`, and pipes, sockets and devices. Raises NotCopied beyond the bounds; OSError."""
     import shutil
 
     files = size = 0

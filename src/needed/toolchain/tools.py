@@ -85,7 +85,12 @@ def ask(*words: str, folder: str | None = None) -> str:
 
     try:
         result = subprocess.run(
-            words, cwd=folder, capture_output=True, stdin=subprocess.DEVNULL, timeout=ASKED_FOR, check=False,
+            words,
+            cwd=folder,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=ASKED_FOR,
+            check=False,
             env=environment(),
         )
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -2,7 +2,7 @@
 
 A Zig program that uses no C library makes its system calls itself: it is static whatever C library was asked for. Zig
 knows musl for each of its targets, and the symbols of every release of glibc since 2.17, so both cost no other package.
-Follows `zig build-exe --help` and `zig targets` of Zig 0.17; the words used are the same since 0.12.
+Follows `zig build-exe --help` and `zig targets` of Zig 0.17.
 """
 
 from __future__ import annotations
