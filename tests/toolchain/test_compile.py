@@ -46,7 +46,7 @@ def test_it_tells_tool_command_and_outcome_and_prints_the_path(folder: Path) -> 
     lines = result.stderr.splitlines()
     assert [line.split(" ")[0] for line in lines] == ["tool", "run", "program", "bytes", "libc", "twice", "digest"]
     assert lines[1].endswith(
-        """go build -trimpath -buildvcs=false '-ldflags=-s -w -buildid=' -o "$work"/main main.go"""
+        """go build -trimpath -buildvcs=false '-ldflags=-s -w -buildid=' -o "$work"/main ./main.go"""
     )
     assert lines[4:6] == ["libc    static", "twice   the same bytes from another folder"]
 

@@ -54,7 +54,7 @@ def test_go_without_c_is_compiled_without_cgo(tmp_path: Path, tools: Path) -> No
     assert env_of(recipe) == {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOOS": "linux", "GOARCH": "amd64"}
     assert recipe.steps[0].words == (
         str(tools / "go"), "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=",
-        "-o", str(tmp_path / "work/main"), "main.go",
+        "-o", str(tmp_path / "work/main"), "./main.go",
     )  # fmt: skip
     assert recipe.tool == f"go 1.27.3, {tools}/go"
 
@@ -174,7 +174,7 @@ def test_a_zig_file_is_compiled_small_and_stripped(tmp_path: Path, tools: Path) 
     zig = fake_zig(tools)
     recipe = recipe_of(tmp_path, Target(Platform("linux", "arm", "v6")), Options(words=("-lc",)), "x.zig")
     assert recipe.steps[0].words == (
-        str(zig), "build-exe", "x.zig", "-O", "ReleaseSmall", "-fstrip", "-target", "arm-linux-musleabihf",
+        str(zig), "build-exe", "./x.zig", "-O", "ReleaseSmall", "-fstrip", "-target", "arm-linux-musleabihf",
         "-mcpu=arm1176jzf_s", f"-femit-bin={tmp_path}/work/x", "--cache-dir", f"{tmp_path}/work/cache", "-lc",
     )  # fmt: skip
 
@@ -215,6 +215,6 @@ def test_a_command_is_shown_by_its_name_where_a_shell_finds_it(
     recipe = recipe_of(tmp_path, AMD64)
     work = str(tmp_path / "work")
     assert " go build -trimpath" in render_step(recipe.steps[0], work)
-    assert '-o "$work"/main main.go' in render_step(recipe.steps[0], work)
+    assert '-o "$work"/main ./main.go' in render_step(recipe.steps[0], work)
     monkeypatch.setenv("PATH", "/nonexistent")
     assert f" {tools}/go build" in render_step(recipe.steps[0], work)

@@ -65,7 +65,7 @@ def plan(source: Source, target: Target, options: Options, work: str) -> Recipe:
         step = Step((zig, "build", *words, "--prefix", place, *caches, *options.words), (), source.folder)
         return Recipe(tool, (step,), os.path.join(place, "bin", ""))
     product = os.path.join(work, source.name)
-    names = [os.path.relpath(path, source.folder) for path in source.files]
+    names = [os.path.join(".", os.path.relpath(path, source.folder)) for path in source.files]
     dynamic = ("-dynamic",) if target.libc == "musl" and "-lc" in options.words else ()
     step = Step(
         (zig, "build-exe", *names, "-O", "ReleaseSmall", "-fstrip", *target_words(target), *dynamic,
