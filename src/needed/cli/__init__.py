@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from needed.errors import NeededError
 
 _VERBS = (
-    "build", "run", "verify", "fit", "trace", "ldd", "check", "why", "scan", "inspect", "rules", "ps", "logs", "stop",
+    "build", "compile", "run", "verify", "fit", "trace", "ldd", "check", "why", "scan", "inspect", "rules", "ps", "logs", "stop",
     "completion",
 )  # fmt: skip
-_WITH_COMMAND = ("run", "verify", "fit")  # what follows `--` are the words of a program, which nobody here reads
+# What follows `--` are the words of a program, or of a compiler, which nobody here reads.
+_WITH_COMMAND = ("compile", "run", "verify", "fit")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -30,8 +30,8 @@ _HINTS = {
 }
 
 
-def write_atomically(path: str, chunks: Iterable[bytes], *, size: int | None = None) -> None:
-    """`chunks` as the file `path`, mode 0666 less the umask, on disk when this returns. `size` is told on a full disk.
+def write_atomically(path: str, chunks: Iterable[bytes], *, size: int | None = None, mode: int = 0o666) -> None:
+    """`chunks` as the file `path`, `mode` less the umask, on disk when this returns. `size` is told on a full disk.
 
     Through a symlink its target is replaced; a device or a pipe is written to. Raises OutputError; what `chunks`
     raises passes through, and `path` is then as it was.
@@ -47,7 +47,7 @@ def write_atomically(path: str, chunks: Iterable[bytes], *, size: int | None = N
         folder, name = os.path.split(target)
         directory = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            replace_file(directory, name, chunks)
+            replace_file(directory, name, chunks, mode)
             os.fsync(directory)
         finally:
             os.close(directory)
@@ -57,17 +57,17 @@ def write_atomically(path: str, chunks: Iterable[bytes], *, size: int | None = N
         raise unwritable(path, error, size) from None
 
 
-def replace_file(directory: int, name: str, chunks: Iterable[bytes]) -> None:
+def replace_file(directory: int, name: str, chunks: Iterable[bytes], mode: int = 0o666) -> None:
     """`chunks` as `name` in the open `directory`, which the caller syncs. Raises OSError."""
-    replace_files(((directory, name, chunks),))
+    replace_files(((directory, name, chunks),), mode)
 
 
-def replace_files(files: Iterable[tuple[int, str, Iterable[bytes]]]) -> None:
+def replace_files(files: Iterable[tuple[int, str, Iterable[bytes]]], mode: int = 0o666) -> None:
     """Each of `files` (directory, name, chunks) as `replace_file` does; all are on the disk before one has its name."""
     drafts: list[_Draft] = []
     try:
         for directory, name, chunks in files:
-            draft = _Draft(directory, name)
+            draft = _Draft(directory, name, mode)
             drafts.append(draft)
             for chunk in chunks:
                 write_all(draft.descriptor, chunk)
@@ -113,10 +113,10 @@ def sync_all(descriptors: list[int]) -> None:
 class _Draft:
     """A file without a name, or with a temporary one, until it is published as `name` in `directory`."""
 
-    def __init__(self, directory: int, name: str) -> None:
+    def __init__(self, directory: int, name: str, mode: int) -> None:
         self._directory, self._name = directory, name
         self._temporary = f"{TEMPORARY}{os.urandom(8).hex()}"
-        self.descriptor, self._linked = _open_unnamed(directory, self._temporary)
+        self.descriptor, self._linked = _open_unnamed(directory, self._temporary, mode)
 
     def publish(self) -> None:
         """What was written appears under the name."""
@@ -152,16 +152,16 @@ def unwritable(path: str, error: OSError, size: int | None = None) -> OutputErro
     return OutputError(f"{path}: cannot be written: {error.strerror}", hints=[hint] if hint else [])
 
 
-def _open_unnamed(directory: int, temporary: str) -> tuple[int, bool]:
+def _open_unnamed(directory: int, temporary: str, mode: int) -> tuple[int, bool]:
     """A new file in `directory`, and whether it has the name `temporary` there."""
     flags = os.O_WRONLY | os.O_CLOEXEC
     if os.path.exists("/proc/self/fd"):  # without it an unnamed file can never get a name
         try:
-            return os.open(".", flags | os.O_TMPFILE, 0o666, dir_fd=directory), False
+            return os.open(".", flags | os.O_TMPFILE, mode, dir_fd=directory), False
         except OSError as error:
             if error.errno not in _NO_TMPFILE:
                 raise
-    return os.open(temporary, flags | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=directory), True
+    return os.open(temporary, flags | os.O_CREAT | os.O_EXCL, mode, dir_fd=directory), True
 
 
 def _remove(directory: int, name: str) -> None:
