@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
+    from needed.cli.sources import Laid
     from needed.image.build import Configuration, Image
     from needed.image.codec import Codec
     from needed.image.reference import Reference
@@ -70,7 +71,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def add_image_options(parser: argparse.ArgumentParser) -> None:
     """Declare what says which image, where to, and how it is told."""
     option = parser.add_argument
-    option("programs", nargs="*", metavar="PROGRAM", help="a path, or a name on the root's PATH")
+    option("programs", nargs="*", metavar="PROGRAM", help="a path, a name on the root's PATH, or a source to compile")
     option("-t", "--tag", metavar="NAME[:TAG]", help="the image's name (default: the first program's)")
     option("-o", "--output", action="append", metavar="DESTINATION", help="where to; may be given again")
     option("--load", action="store_true", help="put it into the engine that answers, Docker or Podman")
@@ -86,6 +87,12 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
     option("--compression", metavar="KIND", help="none, gzip[:1-12], zstd[:1-22] (default gzip; none for tar:)")
     option("--no-cache", action="store_true", help="compress everything again; the bytes are the same")
     option("--platform", default="", metavar="OS/ARCH", help="refuse programs for another; of several one index: A,B")
+    sources = parser.add_argument_group("a program that is compiled, as `needed compile` does")
+    option = sources.add_argument
+    option("--libc", default="static", metavar="LIBC", help="static, musl, glibc or glibc:2.17 (default static)")
+    option("--tags", action="append", default=[], metavar="TAGS", help="Go's build tags, between commas")
+    option("--compile-args", metavar="WORDS", help="for the compiler, as they are")
+    option("--program", default="", metavar="NAME", help="which one, of a project with several programs")
     words = parser.add_argument_group("configuration, in Docker's words")
     option = words.add_argument
     option("--entrypoint", metavar="WORDS", help='as words or a JSON list; "" for none')
@@ -106,7 +113,7 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
 class Wanted:
     """What a command line asks for: an image of `programs` and `additions` of `root`, by `choices`, with the
     configuration `given`, of which the fields `told` were set by the user, in `codec` and under `reference` to
-    `destinations`."""
+    `destinations`. `laid` is what was compiled and lies over the root."""
 
     root: Root
     programs: tuple[str, ...]
@@ -120,6 +127,7 @@ class Wanted:
     reference: Reference
     destinations: tuple[Destination, ...]
     hwcaps: str = ""
+    laid: Laid | None = None
 
     def plan(self, choices: Choices) -> Plan:
         """Raises as `pipeline.plan`."""
@@ -148,12 +156,21 @@ class Wanted:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if any(map(may_be_source, arguments.programs)):
+        from needed.cli.sources import build_compiled
+
+        return build_compiled(arguments)
     if "," in arguments.platform:
         from needed.cli.platforms import build_several
 
         return build_several(arguments)
+    return build_one(arguments)
+
+
+def build_one(arguments: argparse.Namespace, laid: Laid | None = None) -> int:
+    """`needed build` for one platform, with what was compiled for it; 0."""
     arguments.root = root_for(arguments.root, arguments.platform)
-    wanted = wanted_of(arguments, empty=arguments.empty)
+    wanted = wanted_of(arguments, empty=arguments.empty, laid=laid)
     planned = wanted.plan(wanted.choices)
     if arguments.dry_run:
         show_plan(planned, as_json=arguments.json)
@@ -161,13 +178,24 @@ def run(arguments: argparse.Namespace) -> int:
     configuration = wanted.configuration(planned, wanted.choices)
     if arguments.verify or arguments.verify_args is not None:
         stop_on_signals()
-        verify_plan(arguments, planned, configuration, wanted.root)
-    return write_out(arguments, planned, configuration, wanted)
+        verify_plan(arguments, planned, configuration, wanted)
+    return write_out(arguments, planned, configuration, wanted, told_of_laid(wanted))
 
 
-def wanted_of(arguments: argparse.Namespace, *, empty: bool = False) -> Wanted:
+def may_be_source(program: str) -> bool:
+    """Whether it is worth asking what `program` is the source of: it has a suffix, or is a folder."""
+    name = program.rpartition("/")[2]
+    return "." in name or ("/" in program and os.path.isdir(to_host(program)))
+
+
+def told_of_laid(wanted: Wanted) -> dict[str, object]:
+    """What was compiled, for `--json`."""
+    return {"compiled": wanted.laid.objects()} if wanted.laid else {}
+
+
+def wanted_of(arguments: argparse.Namespace, *, empty: bool = False, laid: Laid | None = None) -> Wanted:
     """The Wanted in the options of `add_image_options`, `root` and `platform` being of one image; `empty` where no
-    program is to be named. Raises UsageError, ImageError, ReadError."""
+    program is to be named; `laid` lies over the root. Raises UsageError, ImageError, ReadError."""
     from needed.image.reference import default_name, parse_reference
     from needed.output.destination import parse_destination
 
@@ -186,6 +214,8 @@ def wanted_of(arguments: argparse.Namespace, *, empty: bool = False) -> Wanted:
     programs = [_inside(program, arguments.root) for program in arguments.programs]
     additions = [parse_addition(text, arguments.root) for text in arguments.add]
     root = open_root_option(arguments.root, arguments.platform)
+    if laid:
+        root = laid.over(root)
     choices = choices_of(arguments, given.env, arguments.user)
     if arguments.trace:
         from needed.cli.traces import traced_by
@@ -194,7 +224,7 @@ def wanted_of(arguments: argparse.Namespace, *, empty: bool = False) -> Wanted:
         choices = replace(choices, traced=traced_by(arguments.trace, root, allowed))
     return Wanted(
         root, tuple(programs), tuple(additions), _settings(arguments), arguments.platform, choices, given, told, codec,
-        reference, tuple(destinations), arguments.hwcaps or "",
+        reference, tuple(destinations), arguments.hwcaps or "", laid,
     )  # fmt: skip
 
 
@@ -242,7 +272,7 @@ def verify_plan(
     arguments: argparse.Namespace,
     planned: Plan,
     configuration: Configuration,
-    source: Root,
+    wanted: Wanted,
     name: str = "what was built",
 ) -> None:
     """Run what would be written. Raises VerifyError unless it passes, SandboxError where nothing can run it."""
@@ -254,10 +284,12 @@ def verify_plan(
     from needed.verify.checks import STARTS, Check
     from needed.verify.judge import Subject
 
-    words = _words("verify-args", arguments.verify_args)
+    words = words_of("verify-args", arguments.verify_args)
     checks = (Check(args=words),) if words else checks_in(None) or (STARTS,)
+    if wanted.laid and any(check.same_as_host for check in checks):
+        raise UsageError("what is compiled here is in no root to compare with", hints=["leave same_as_host out"])
     config = config_of(planned.platform, configuration, ())
-    verdict = judge(Subject(RootfsRoot(planned.rootfs), config, source), checks)
+    verdict = judge(Subject(RootfsRoot(planned.rootfs), config, wanted.root), checks)
     lines = list(render_verdict(verdict, name))
     if verdict.exit_code == 0:
         for line in () if arguments.quiet or arguments.json else lines:
@@ -412,8 +444,8 @@ def _configuration(arguments: argparse.Namespace) -> tuple[Configuration, frozen
         raise UsageError(f"--user {arguments.user!r}: expected UID[:GID]", hints=["--user 65532:65532"])
     labels = tuple((name, text) for name, _, text in (item.partition("=") for item in arguments.label))
     return Configuration(
-        _words("entrypoint", arguments.entrypoint),
-        _words("cmd", arguments.cmd),
+        words_of("entrypoint", arguments.entrypoint),
+        words_of("cmd", arguments.cmd),
         tuple(env),
         arguments.workdir,
         arguments.user,
@@ -425,7 +457,8 @@ def _configuration(arguments: argparse.Namespace) -> tuple[Configuration, frozen
     ), told
 
 
-def _words(option: str, text: str | None) -> tuple[str, ...]:
+def words_of(option: str, text: str | None) -> tuple[str, ...]:
+    """The words in the value of `--option`: a JSON list, or as a shell divides it. Raises UsageError."""
     if not text:
         return ()
     try:

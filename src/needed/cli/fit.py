@@ -6,7 +6,7 @@ import copy
 import os
 import sys
 
-from needed.cli.build import add_image_options, stop_on_signals, wanted_of, write_out
+from needed.cli.build import add_image_options, may_be_source, stop_on_signals, wanted_of, write_out
 from needed.cli.console import write
 from needed.cli.paths import absolute
 from needed.cli.roots import root_for, temporary_folder
@@ -73,6 +73,10 @@ def run(arguments: argparse.Namespace) -> int:
             "an image grows on one platform",
             hints=["fit it for each, and build with what it added: needed build --platform A,B --with NAMES"],
         )
+    if any(map(may_be_source, arguments.programs)):
+        from needed.cli.sources import refuse_sources
+
+        refuse_sources(arguments.programs)
     arguments.root = root_for(arguments.root, arguments.platform)
     own = copy.copy(arguments)
     own.env, own.user = [], ""  # these are the image's

@@ -14,13 +14,14 @@ from needed.cli.build import (
     show_plan,
     stop_on_signals,
     told_of,
+    told_of_laid,
     verify_plan,
     waiting_folder,
     wanted_of,
 )
 from needed.cli.console import Progress, write
 from needed.cli.paths import to_host
-from needed.cli.roots import docker_host, root_for, this_machine
+from needed.cli.roots import docker_host, root_for
 from needed.elf.machine import PLATFORMS
 from needed.errors import ImageError, MachineError, MissingError, SandboxError, SourceError, UsageError, VerifyError
 from needed.image.build import build_image
@@ -31,14 +32,16 @@ from needed.output.destination import Destination, write_image
 from needed.output.platforms import TREES, WHOLE, write_index
 from needed.output.spool import SpoolStore
 from needed.report.text import printable
+from needed.toolchain.tools import this_platform
 from needed.value import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from needed.cli.build import Wanted
+    from needed.cli.sources import Laid
     from needed.errors import NeededError
     from needed.image.build import Configuration
     from needed.image.index import ImageIndex
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
     from needed.output.destination import Written
     from needed.pipeline import Plan
 
+NOTHING: Mapping[str, Laid] = {}
 _OF_A_ROOT = (ImageError, MachineError, MissingError, SourceError)  # another root may help
 _USUAL = {"arm64": "v8", "arm": "v7"}  # the variant that is meant where none is named
 
@@ -60,9 +64,12 @@ class _Part:
     configuration: Configuration
 
 
-def build_several(arguments: argparse.Namespace) -> int:
-    """`needed build` for the platforms in `arguments`; 0. Nothing is written unless all can be."""
-    parts = [_part(arguments, platform) for platform in parse_platforms(arguments.platform)]
+def build_several(arguments: argparse.Namespace, laid: Mapping[str, Laid] = NOTHING) -> int:
+    """`needed build` for the platforms in `arguments`; 0. Nothing is written unless all can be.
+
+    `laid` is by the platform what was compiled for it.
+    """
+    parts = [_part(arguments, platform, laid.get(platform)) for platform in parse_platforms(arguments.platform)]
     if arguments.dry_run:
         _show_plans(parts, as_json=arguments.json)
         return 0
@@ -126,11 +133,11 @@ def _key(text: str) -> str:
     return str(replace(platform, variant=platform.variant or _USUAL.get(platform.architecture, "")))
 
 
-def _part(arguments: argparse.Namespace, platform: str) -> _Part:
+def _part(arguments: argparse.Namespace, platform: str, laid: Laid | None) -> _Part:
     one = copy.copy(arguments)
     one.platform, one.root = platform, root_for(arguments.root, platform)
     try:
-        wanted = wanted_of(one, empty=arguments.empty)
+        wanted = wanted_of(one, empty=arguments.empty, laid=laid)
         if trees := [item for item in wanted.destinations if item.transport in TREES]:
             kind = trees[0].transport
             raise UsageError(
@@ -162,7 +169,7 @@ def _platform_alone(parts: list[_Part], destination: Destination) -> Platform | 
     EngineError if Docker does not tell."""
     if destination.transport in WHOLE:
         return None
-    machine = this_machine()
+    machine = this_platform()
     if destination.transport == "docker-daemon":
         from needed.output.docker_daemon import platform_of
 
@@ -190,7 +197,7 @@ def _show_plans(parts: list[_Part], *, as_json: bool) -> None:
 
 def _verify(arguments: argparse.Namespace, part: _Part) -> None:
     try:
-        verify_plan(arguments, part.planned, part.configuration, part.wanted.root, part.asked)
+        verify_plan(arguments, part.planned, part.configuration, part.wanted, part.asked)
     except (SandboxError, VerifyError) as error:
         raise _told_for(part.asked, error) from None
 
@@ -249,7 +256,8 @@ def _report(
     if arguments.json:
         import json
 
-        found = index_object(index, str(reference), [told_of(part.planned) for _, part in by_image])
+        more = [told_of(part.planned) | told_of_laid(part.wanted) for _, part in by_image]
+        found = index_object(index, str(reference), more)
         found["written"] = [
             {"destination": item.name, "name": name} | ({"platform": str(one)} if one else {})
             for (item, one, _), name in zip(written, names, strict=True)

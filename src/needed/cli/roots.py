@@ -55,19 +55,15 @@ def library_path(option: str | None, root: Root) -> tuple[str, ...]:
     return tuple(text.replace(";", ":").split(":")) if text else ()
 
 
-# What uname(2) calls a machine, in GOARCH and GOARM values; of a kernel that names another byte order, none is known.
-_MACHINES = {
-    "x86_64": "amd64", "aarch64": "arm64/v8", "armv8l": "arm/v7", "armv7l": "arm/v7", "armv6l": "arm/v6", "i686": "386",
-    "riscv64": "riscv64", "ppc64le": "ppc64le", "ppc64": "ppc64", "s390x": "s390x", "loongarch64": "loong64",
-}  # fmt: skip
+def this_machine() -> Platform | None:
+    """The platform whose images run here, None where it has no name."""
+    from needed.errors import ToolchainError
+    from needed.toolchain.tools import this_platform
 
-
-def this_machine() -> Platform:
-    """The platform whose images run here."""
-    from needed.image.model import parse_platform
-
-    machine = os.uname().machine
-    return parse_platform(f"linux/{_MACHINES.get(machine, machine.replace('_', ''))}")
+    try:
+        return this_platform()
+    except ToolchainError:
+        return None
 
 
 def docker_host() -> str:
