@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from needed.errors import NeededError
 
 _VERBS = (
-    "build", "compile", "run", "verify", "fit", "trace", "ldd", "check", "why", "scan", "inspect", "rules", "ps", "logs", "stop",
-    "completion",
+    "build", "compile", "run", "verify", "fit", "trace", "ldd", "check", "why", "scan", "inspect", "rules", "ps",
+    "logs", "stop", "completion",
 )  # fmt: skip
 # What follows `--` are the words of a program, or of a compiler, which nobody here reads.
 _WITH_COMMAND = ("compile", "run", "verify", "fit")

@@ -98,9 +98,21 @@ def find_source(paths: list[str], named: str) -> Source:
         raise SourceError(f"{', '.join(paths)}: are not the files of one program", hints=[hint])
     known = ("go.mod", "*.go", "Cargo.toml", "build.zig", "CMakeLists.txt", "Makefile")
     if os.path.isdir(paths[0]):
-        hint = f"name its files: needed compile {os.path.join(named, '*.c')}"
-        raise SourceError(f"{paths[0]}: holds no project: none of {', '.join(known)}", hints=[hint])
+        hints = _hints_for_folder(paths[0], named, SUFFIXES)
+        raise SourceError(f"{paths[0]}: holds no project: none of {', '.join(known)}", hints=hints)
     raise SourceError(f"{paths[0]}: is no source that is known: none of {', '.join(SUFFIXES)}")
+
+
+def _hints_for_folder(folder: str, named: str, suffixes: tuple[str, ...]) -> list[str]:
+    """The sources that lie in a folder that is no project."""
+    try:
+        found = sorted(name for name in os.listdir(folder) if name.endswith(suffixes))
+    except OSError:
+        found = []
+    words = [os.path.join(named, name) for name in found]
+    if not words:
+        return []
+    return [f"name the files of the program: needed compile {' '.join(words[:4])}{' ...' * (len(words) > 4)}"]
 
 
 def options_of(tags: list[str], words: list[str], program: str) -> Options:
@@ -125,6 +137,8 @@ def targets_of(platforms: str, libc: str) -> list[Target]:
     if kind not in LIBCS or (colon and (kind != "glibc" or len(numbers(release)) < 2)):
         raise UsageError(f"--libc {libc}: expected static, musl, glibc or glibc:2.17", hints=["--libc static"])
     found = [parse_platform(text) for text in platforms.split(",")] if platforms else [this_platform()]
+    if any(platform.os != "linux" for platform in found):
+        raise UsageError(f"--platform {platforms}: only programs of linux can be in an image", hints=["linux/amd64"])
     if len(set(found)) < len(found):
         raise UsageError(f"--platform {platforms}: names one twice")
     return [Target(platform, kind, release) for platform in found]
@@ -196,7 +210,7 @@ def _print(source: Source, options: Options, wanted: list[tuple[Target, str]], *
         return
     for target, output, recipe in recipes:
         write(f"# {printable(recipe.tool)}; for {target}")
-        write(render_script(recipe, work, os.path.abspath(output)))
+        write(render_script(recipe, work, os.path.abspath(output), options.program))
 
 
 class Teller:

@@ -62,11 +62,13 @@ def compile_source(
 ) -> Compiled:
     """Compile `source` in a scratch folder, read what came of it, and put it at `output`, which is as before if not.
 
-    Unless `once`, it is compiled again in a copy of the project and compared; `outcome.repeated` says what came of that.
+    Unless `once`, it is compiled again in a copy of the project and compared: see `outcome.repeated`.
     `tell(kind, text)` hears "tool" (which one), "run" (a command, for a shell), "tick" (the last line that it printed,
-    several times a second), "warning" (a line of it, when it has ended well) and "again" (why it was not compiled again).
+    several times a second), "warning" (such a line, after it ended well), "again" (why it was not compiled once more).
     Raises ToolchainError, CompileError (its details are the tool's own last lines) and OutputError.
     """
+    from needed.errors import CompileError
+    from needed.toolchain.hints import hints_for_outcome
     from needed.toolchain.outcome import check_outcome, read_outcome
     from needed.toolchain.run import check_output, publish, scratch_folder
     from needed.value import replace
@@ -75,7 +77,11 @@ def compile_source(
     with scratch_folder() as scratch:
         recipe, product = _compile(source, target, options, os.path.join(scratch, "work"), tell)
         outcome, elf = read_outcome(product)
-        check_outcome(outcome, elf, target)
+        try:
+            check_outcome(outcome, elf, target)
+        except CompileError as error:
+            message, hints = f"{_named(source)}: {error.message}", (*hints_for_outcome(source), *error.hints)
+            raise CompileError(message, hints=hints) from None
         if not once:
             digest = _digest_elsewhere(source, target, options, scratch, tell)
             outcome = replace(outcome, repeated=None if digest is None else digest == outcome.digest)
@@ -103,7 +109,7 @@ def _compile(
         try:
             said = run_step(step, tell)
         except CompileError as error:
-            message = f"{_named(source)}: {error.message}"
+            message = f"{_named(source)}: does not compile: {error.message}"
             raise CompileError(message, details=error.details, hints=hints_for(source, error.details)) from None
         if tell is not None and not quiet:
             for line in [line for line in said if "warning:" in line][:WARNINGS]:
@@ -111,9 +117,7 @@ def _compile(
     return recipe, find_program(recipe.product, options.program)
 
 
-def _digest_elsewhere(
-    source: Source, target: Target, options: Options, scratch: str, tell: Tell | None
-) -> str | None:
+def _digest_elsewhere(source: Source, target: Target, options: Options, scratch: str, tell: Tell | None) -> str | None:
     """The digest of the program as compiled in a copy of the project, or None, and `tell` hears why.
 
     The names of both folders differ in length, so that also what a path merely moves shows.

@@ -62,9 +62,9 @@ def plan(source: Source, target: Target, options: Options, work: str) -> Recipe:
     if needs_c:
         compilers, names = _c_compiler(target, packages)
         env += (("CGO_ENABLED", "1"), *compilers)
-        flags += ["-linkmode=external"]
+        # Once more -s, as the last word: go gives it first, and zig takes the -g behind it for the opposite.
+        flags += ["-linkmode=external", '"-extldflags=-static -s"' if target.libc == "static" else "-extldflags=-s"]
         if target.libc == "static":
-            flags += ["-extldflags=-static"]
             # The standard library's own answers, instead of those that a static C library has no modules for.
             pure = {"net": "netgo", "os/user": "osusergo"}
             added = [pure[package.path] for package in packages if package.path in pure]
@@ -119,13 +119,15 @@ def _program(lister: _Lister, source: Source, wanted: str) -> tuple[tuple[str, .
     if len(chosen) == 1:
         return (chosen[0],), lister.closure(chosen[0])
     if not mains:
-        raise CompileError(f"{source.folder}: is a Go library: no package main is in it", hints=["name a program of it"])
+        raise CompileError(
+            f"{source.folder}: is a Go library: no package main is in it", hints=["name a program of it"]
+        )
     places = sorted(mains)
     what = f"has no program {wanted}, but" if wanted else "has several programs:"
     first = os.path.basename(places[0].rstrip("/.") or source.name)
     raise CompileError(
         f"{source.folder}: {what} {', '.join(places[:MAX_PROGRAMS])}{', ...' * (len(places) > MAX_PROGRAMS)}",
-        hints=[f"--program {first}, or name its folder: {os.path.join(source.folder, places[0])}"],
+        hints=[f"--program {first}, or name its folder: {os.path.normpath(os.path.join(source.folder, places[0]))}"],
     )
 
 
@@ -159,7 +161,7 @@ class _Lister:
         return self._list("-e", "./...")
 
     def _list(self, *words: str) -> tuple[Package, ...]:
-        # With cgo, since that is the question; it is off by default where there is no C compiler, or for another machine.
+        # With cgo, since that is the question; by default it is off without a C compiler, and for another machine.
         env = (*self.env, ("CGO_ENABLED", "1"))
         command = Step((self.go, "list", f"-json={_FIELDS}", *self.tags, *words), env, self.source.folder)
         from tempfile import TemporaryFile

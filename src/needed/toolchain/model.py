@@ -62,7 +62,8 @@ class Step:
 @value
 class Recipe:
     """How to get from a Source to a program. `tool` names the tool chain for people ("go 1.27.3, /usr/bin/go"), `steps`
-    run in their order, and the program is then at `product`."""
+    run in their order, and the program is then at `product`: a file, or a folder in which it is the only program made,
+    and then it ends in a slash."""
 
     tool: str
     steps: tuple[Step, ...]

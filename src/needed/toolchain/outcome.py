@@ -106,7 +106,9 @@ def check_outcome(outcome: Outcome, elf: ElfFile, target: Target) -> None:
 
 
 def _found(outcome: Outcome) -> str:
-    interpreter = f"it asks for the interpreter {outcome.interpreter}" if outcome.interpreter else "it has no interpreter"
+    interpreter = (
+        f"it asks for the interpreter {outcome.interpreter}" if outcome.interpreter else "it has no interpreter"
+    )
     return f"{interpreter} and needs {', '.join(outcome.needed) or 'no library'}"
 
 
@@ -132,7 +134,9 @@ def find_program(product: str, wanted: str) -> str:
     if not names:
         raise CompileError("the tool chain ended well, but left no program")
     if wanted:
-        raise CompileError(f"this project makes no program {wanted}: {', '.join(names)}", hints=[f"--program {names[0]}"])
+        raise CompileError(
+            f"this project makes no program {wanted}: {', '.join(names)}", hints=[f"--program {names[0]}"]
+        )
     raise CompileError(f"this project makes several programs: {', '.join(names)}", hints=[f"--program {names[0]}"])
 
 

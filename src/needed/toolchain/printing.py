@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from needed.value import replace
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from needed.toolchain.model import Recipe, Step
@@ -15,24 +17,37 @@ if TYPE_CHECKING:
 def render_step(step: Step, work: str) -> str:
     """One command on one line, without its folder."""
     settings = [f"{name}={_quote(text, work)}" for name, text in step.env]
-    return " ".join([*settings, *(_quote(word, work) for word in step.words)])
+    return " ".join([*settings, *(_quote(word, work) for word in (_command(step.words[0]), *step.words[1:]))])
 
 
-def render_script(recipe: Recipe, work: str, output: str) -> str:
-    """All commands, from making the scratch folder to the program at `output`."""
-    words = [word for step in recipe.steps for word in (*step.words, *(text for _, text in step.env), step.folder)]
-    rest = [word for word in words if work in word and word != recipe.product]
-    lines = ["work=$(mktemp -d)"] if rest or recipe.product not in words else []
-    for step in recipe.steps:
-        direct = [output if word == recipe.product else word for word in step.words]
-        command = " ".join([*(f"{name}={_quote(text, work)}" for name, text in step.env),
-                            *(_quote(word, work) for word in direct)])  # fmt: skip
-        lines.append(f"(cd {_quote(step.folder, work)} && {command})")
-    if recipe.product not in words:
-        lines.append(f"cp {_quote(recipe.product, work)} {_quote(output, work)}")
-    if rest or recipe.product not in words:
-        lines.append('rm -rf "$work"')
-    return "\n".join(lines)
+def _command(path: str) -> str:
+    """A command by its name, where that is what a shell finds."""
+    from needed.toolchain.tools import on_path
+
+    name = os.path.basename(path)
+    return name if on_path(name) == path else path
+
+
+def render_script(recipe: Recipe, work: str, output: str, program: str) -> str:
+    """All commands, from making the scratch folder to the program at `output`, which a project calls `program`: empty
+    where it makes only one. Each goes on only if the one before ended well."""
+
+    def directed(word: str) -> str:
+        """What says where the product goes, as a word of its own or behind `=`, says `output`."""
+        head, equals, tail = word.rpartition("=")
+        return f"{head}{equals}{output}" if tail == recipe.product else word
+
+    steps = [replace(step, words=tuple(map(directed, step.words))) for step in recipe.steps]
+    arrives = steps != list(recipe.steps)
+    commands = [f"(cd {_quote(step.folder, work)} && {render_step(step, work)})" for step in steps]
+    if recipe.product.endswith("/"):
+        named = f" -name {_quote(program, work)}" if program else ""
+        commands.append(f'cp "$(find {_quote(recipe.product, work)} -type f -perm -100{named})" {_quote(output, work)}')
+    elif not arrives:
+        commands.append(f"cp {_quote(recipe.product, work)} {_quote(output, work)}")
+    if any("$work" in command for command in commands):
+        commands = ["work=$(mktemp -d)", *commands, 'rm -rf "$work"']
+    return " &&\n".join(commands)
 
 
 def _quote(word: str, work: str) -> str:
@@ -41,9 +56,3 @@ def _quote(word: str, work: str) -> str:
     if work not in word:
         return quote(word)
     return '"$work"'.join(quote(piece) if piece else "" for piece in word.split(work))
-
-
-def short(path: str) -> str:
-    """`path` from the working directory on, where that is shorter."""
-    relative = os.path.relpath(path)
-    return relative if len(relative) < len(path) and not relative.startswith("..") else path

@@ -7,7 +7,7 @@ It reads nothing from the terminal. The program appears under its name whole, or
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from needed.errors import CompileError, OutputError, ToolchainError
 
@@ -105,11 +105,8 @@ def _end(process: Popen[bytes]) -> None:
             process.wait(PATIENCE)
         except TimeoutExpired:
             continue
-        # The leader is gone; what it started may have ignored the first signal.
-        try:
+        with suppress(ProcessLookupError):  # what it started may have ignored the first signal
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         return
 
 
@@ -161,7 +158,7 @@ def check_output(path: str) -> None:
     from needed.output.atomic import unwritable
 
     if os.path.isdir(path):
-        hint = f"-o {os.path.join(path, 'NAME')}"
+        hint = f"-o {os.path.join(path, os.path.basename(os.path.abspath(path)))}"
         raise OutputError(f"{path}: is a folder, and the program would be a file", hints=[hint])
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):

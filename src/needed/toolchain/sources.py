@@ -18,7 +18,7 @@ SUFFIXES = tuple(_BUILDERS)
 # a Makefile, which in such a project calls that tool.
 _PROJECTS = (
     ("go.mod", "go"), ("Cargo.toml", "cargo"), ("build.zig", "zig"), ("CMakeLists.txt", "cmake"),
-    ("GNUmakefile", "make"), ("makefile", "make"), ("Makefile", "make"),
+    ("GNUmakefile", "make"), ("makefile", "make"), ("Makefile", "make"), ("configure", "make"),
 )  # fmt: skip
 MAX_HEAD = 1 << 20  # bytes of a go.mod or Cargo.toml that are read for a name
 MAX_NAMES = 100_000  # names of one folder that are looked at

@@ -22,22 +22,34 @@ _MACHINES = {
 INSTALL = {
     "go": ("pip install 'needed[go]'", "or, on Debian: apt-get install golang-go"),
     "zig": ("pip install 'needed[zig]'",),
+    "cargo": ("install Rust with rustup", "or, on Debian: apt-get install cargo"),
+    "rustc": ("install Rust with rustup", "or, on Debian: apt-get install rustc"),
+    "make": ("on Debian: apt-get install make",),
+    "cmake": ("on Debian: apt-get install cmake ninja-build",),
 }
 ASKED_FOR = 30.0  # seconds that a tool has to say its version
 
 
 def find_tool(name: str) -> str | None:
     """The absolute path of the command `name`: on PATH, else from the packages beside us, else None."""
-    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
-        path = os.path.join(folder or ".", name)
-        if os.path.isabs(path) and _is_program(path):  # never a program of the folder that happens to be ours
-            return path
+    path = on_path(name)
+    if path:
+        return path
     beside = os.path.join(os.path.dirname(sys.executable), name)
     if _is_program(beside):
         return beside
     for folder in sys.path if name in _WHEELS else ():
         path = os.path.join(folder, _WHEELS[name])
         if os.path.basename(folder) in ("site-packages", "dist-packages") and _is_program(path):
+            return path
+    return None
+
+
+def on_path(name: str) -> str | None:
+    """The absolute path of the first `name` on PATH; folders there that are relative are passed over."""
+    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        path = os.path.join(folder, name)
+        if os.path.isabs(path) and _is_program(path):
             return path
     return None
 

@@ -49,11 +49,9 @@ def target_words(target: Target) -> tuple[str, ...]:
     if platform.os != "linux" or key not in _TARGETS:
         raise ToolchainError(f"zig compiles nothing for {platform}", hints=[f"it knows {', '.join(_TARGETS)}"])
     machine, abi, processor = _TARGETS[key]
-    if target.libc == "glibc":
-        library = f"gnu{abi}{f'.{target.glibc}' if target.glibc else ''}"
-    else:
-        library = f"musl{abi}"
-    return "-target", f"{machine}-linux-{library}", *((f"-mcpu={processor}",) if processor else ())
+    library = "gnu" if target.libc == "glibc" else "musl"
+    release = f".{target.glibc}" if target.glibc else ""
+    return "-target", f"{machine}-linux-{library}{abi}{release}", *((f"-mcpu={processor}",) if processor else ())
 
 
 def plan(source: Source, target: Target, options: Options, work: str) -> Recipe:
@@ -65,7 +63,7 @@ def plan(source: Source, target: Target, options: Options, work: str) -> Recipe:
         words = _project_words(target)
         place = os.path.join(work, "out")
         step = Step((zig, "build", *words, "--prefix", place, *caches, *options.words), (), source.folder)
-        return Recipe(tool, (step,), os.path.join(place, "bin"))
+        return Recipe(tool, (step,), os.path.join(place, "bin", ""))
     product = os.path.join(work, source.name)
     names = [os.path.relpath(path, source.folder) for path in source.files]
     dynamic = ("-dynamic",) if target.libc == "musl" and "-lc" in options.words else ()
