@@ -11,7 +11,7 @@ import os
 from needed.cli.build import build_one, stop_on_signals, words_of
 from needed.cli.compile import Teller, find_source, options_of, targets_of
 from needed.cli.paths import absolute, to_host
-from needed.errors import UsageError
+from needed.errors import MissingError, UsageError
 from needed.root import DirectoryRoot, Found, OverlayRoot, RootPath, Walker, join
 from needed.toolchain import compile_source, recognise
 from needed.toolchain.run import scratch_folder
@@ -91,7 +91,13 @@ def _build(arguments: argparse.Namespace, laid: dict[str, Laid]) -> int:
         from needed.cli.platforms import build_several
 
         return build_several(arguments, laid)
-    return build_one(arguments, laid.get(arguments.platform))
+    try:
+        return build_one(arguments, laid.get(arguments.platform))
+    except MissingError as error:
+        if not arguments.platform or not laid:
+            raise
+        hint = f"name a tree or an image for {arguments.platform}: --root ROOT; --libc static needs none"
+        raise MissingError(error.message, details=error.details, hints=[*error.hints, hint]) from None
 
 
 def _platforms(arguments: argparse.Namespace) -> tuple[str, ...]:
