@@ -19,6 +19,7 @@ from needed.root import MemoryRoot, Walker
 from needed.toolchain import SUFFIXES
 from tests.cli.test_build import NEEDED, blob, config_of, run
 from tests.cli.test_platforms import MACHINES, static_program
+from tests.loader.synthetic import shared_object
 from tests.test_architecture import SOURCE
 
 GO = """#!/bin/sh
@@ -185,6 +186,17 @@ def test_a_signal_ends_the_compiler_and_leaves_nothing(folder: Path) -> None:
     process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
     assert list((folder / "scratch").iterdir()) == [] and not (folder / "out").exists()
+
+
+@pytest.mark.parametrize("platforms", ["linux/arm64", "linux/amd64,linux/arm64"])
+def test_a_dynamic_program_for_another_machine_asks_for_a_root_of_it(folder: Path, platforms: str) -> None:
+    program = bytearray(shared_object(interpreter="/lib/ld-linux-aarch64.so.1"))
+    program[18] = 183  # e_machine: EM_AARCH64
+    (folder / "programs/arm64").write_bytes(program)
+    words = ("project/main.go", "--libc", "glibc", "--platform", platforms, "--root", "root", "-o", "oci:out")
+    done = build(folder, *words)
+    assert done.returncode == 3 and "nowhere in the root: /lib/ld-linux-aarch64.so.1" in done.stderr
+    assert "hint: name a tree or an image for " in done.stderr and "--root " in done.stderr.splitlines()[-1]
 
 
 def test_a_program_with_a_sources_suffix_is_a_program(folder: Path) -> None:

@@ -131,7 +131,7 @@ def _names(sources: dict[str, Source], options: Options) -> dict[str, str]:
     """By the word of the command line the program's name in the image. Raises UsageError if two have one."""
     names: dict[str, str] = {}
     for word, source in sources.items():
-        name = options.program or source.name
+        name = os.fsencode(options.program or source.name).decode("utf-8", "surrogateescape")  # as Roots have it
         other = next((one for one, taken in names.items() if taken == name), None)
         if other:
             raise UsageError(
@@ -150,7 +150,7 @@ def _compile(
     made = []
     try:
         for word, source in sources.items():
-            output = os.path.join(folder, names[word])
+            output = os.path.join(folder, to_host(names[word]))
             made.append((names[word], compile_source(source, target, options, output, tell=teller, once=True)))
     finally:
         if teller:
