@@ -1,4 +1,4 @@
-"""Small tool chains for tests: shell scripts on a PATH of their own, which answer as the real ones and note their call."""
+"""Small tool chains for tests: shell scripts on a PATH of their own that answer as real ones and note their calls."""
 
 from __future__ import annotations
 

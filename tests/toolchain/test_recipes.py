@@ -6,13 +6,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.toolchain.chains import fake_go, fake_zig, script
 
 from needed.errors import CompileError, ToolchainError
 from needed.image.model import Platform, parse_platform
 from needed.toolchain import Options, Recipe, Target, plan, recognise
 from needed.toolchain.printing import render_script, render_step
 from needed.toolchain.tools import find_tool, on_path, this_platform
+from tests.toolchain.chains import fake_go, fake_zig, script
 
 C_PACKAGE: dict[str, object] = {"ImportPath": "example.org/c", "Name": "c", "DepOnly": True, "CgoFiles": ["c.go"]}
 MAIN: dict[str, object] = {"ImportPath": "example.org/x", "Name": "main"}
@@ -54,7 +54,7 @@ def test_go_without_c_is_compiled_without_cgo(tmp_path: Path, tools: Path) -> No
     assert env_of(recipe) == {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOOS": "linux", "GOARCH": "amd64"}
     assert recipe.steps[0].words == (
         str(tools / "go"), "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=",
-        "-o", str(tmp_path / "work/main"), "main.go",
+        "-o", str(tmp_path / "work/main"), "./main.go",
     )  # fmt: skip
     assert recipe.tool == f"go 1.27.3, {tools}/go"
 
@@ -68,8 +68,8 @@ def test_go_without_c_is_the_same_for_every_c_library(tmp_path: Path, tools: Pat
 @pytest.mark.parametrize(
     ("platform", "name", "setting"),
     [("linux/arm", "GOARM", "7"), ("linux/arm/v6", "GOARM", "6"), ("linux/arm/v5", "GOARM", "5"),
-     ("linux/amd64/v3", "GOAMD64", "v3"), ("linux/arm64/v8", "GOARM64", "v8.0"), ("linux/ppc64le/power9", "GOPPC64", "power9"),
-     ("linux/riscv64/rva22u64", "GORISCV64", "rva22u64")],
+     ("linux/amd64/v3", "GOAMD64", "v3"), ("linux/arm64/v8", "GOARM64", "v8.0"),
+     ("linux/ppc64le/power9", "GOPPC64", "power9"), ("linux/riscv64/rva22u64", "GORISCV64", "rva22u64")],
 )  # fmt: skip
 def test_a_variant_of_a_platform_sets_gos_variable(
     tmp_path: Path, tools: Path, platform: str, name: str, setting: str
@@ -142,7 +142,9 @@ def test_tags_and_linker_flags_of_the_user_join_ours(tmp_path: Path, tools: Path
 
 
 def test_several_programs_of_a_module_are_named(tmp_path: Path, tools: Path) -> None:
-    mains = [{"ImportPath": f"m/{one}", "Name": "main", "Dir": str(tmp_path / "m/cmd" / one)} for one in "ab"]
+    mains: list[dict[str, object]] = [
+        {"ImportPath": f"m/{one}", "Name": "main", "Dir": str(tmp_path / "m/cmd" / one)} for one in "ab"
+    ]
     fake_go(tools, *mains)
     (tmp_path / "m").mkdir()
     (tmp_path / "m/go.mod").touch()
@@ -172,7 +174,7 @@ def test_a_zig_file_is_compiled_small_and_stripped(tmp_path: Path, tools: Path) 
     zig = fake_zig(tools)
     recipe = recipe_of(tmp_path, Target(Platform("linux", "arm", "v6")), Options(words=("-lc",)), "x.zig")
     assert recipe.steps[0].words == (
-        str(zig), "build-exe", "x.zig", "-O", "ReleaseSmall", "-fstrip", "-target", "arm-linux-musleabihf",
+        str(zig), "build-exe", "./x.zig", "-O", "ReleaseSmall", "-fstrip", "-target", "arm-linux-musleabihf",
         "-mcpu=arm1176jzf_s", f"-femit-bin={tmp_path}/work/x", "--cache-dir", f"{tmp_path}/work/cache", "-lc",
     )  # fmt: skip
 
@@ -212,7 +214,7 @@ def test_a_command_is_shown_by_its_name_where_a_shell_finds_it(
     fake_go(tools)
     recipe = recipe_of(tmp_path, AMD64)
     work = str(tmp_path / "work")
-    assert ' go build -trimpath' in render_step(recipe.steps[0], work)
-    assert '-o "$work"/main main.go' in render_step(recipe.steps[0], work)
+    assert " go build -trimpath" in render_step(recipe.steps[0], work)
+    assert '-o "$work"/main ./main.go' in render_step(recipe.steps[0], work)
     monkeypatch.setenv("PATH", "/nonexistent")
     assert f" {tools}/go build" in render_step(recipe.steps[0], work)

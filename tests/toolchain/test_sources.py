@@ -12,7 +12,15 @@ from needed.toolchain.sources import project_folder
 
 @pytest.mark.parametrize(
     ("name", "builder"),
-    [("x.go", "go"), ("x.c", "cc"), ("x.cc", "cc"), ("x.cpp", "cc"), ("x.cxx", "cc"), ("x.zig", "zig"), ("x.rs", "cargo")],
+    [
+        ("x.go", "go"),
+        ("x.c", "cc"),
+        ("x.cc", "cc"),
+        ("x.cpp", "cc"),
+        ("x.cxx", "cc"),
+        ("x.zig", "zig"),
+        ("x.rs", "cargo"),
+    ],
 )
 def test_a_file_is_recognised_by_its_suffix(tmp_path: Path, name: str, builder: str) -> None:
     (tmp_path / name).touch()
@@ -68,7 +76,7 @@ def test_a_folder_without_a_project_is_no_source(tmp_path: Path, names: tuple[st
 @pytest.mark.parametrize(
     ("text", "name"),
     [("module example.org/tool\n", "tool"), ("module example.org/tool/v2\n", "tool"), ("module v2\n", "v2"),
-     ('// a comment\nmodule "example.org/quoted"\n', "quoted"), ("go 1.21\n", "folder")],
+     ('// a comment\nmodule "example.org/quoted"\n', "quoted"), ("go 1.21\n", "folder"), ("module ..\n", "folder")],
 )  # fmt: skip
 def test_a_module_is_called_by_the_last_element_of_its_path(tmp_path: Path, text: str, name: str) -> None:
     folder = tmp_path / "folder"

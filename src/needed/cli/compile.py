@@ -25,7 +25,7 @@ one, and its exact commands, are told. It runs what the source says, as it
 always does: compile only what you trust.
 
 The finished file is read: static, stripped, no newer glibc than asked for; and
-compiled once more from a copy elsewhere, which must give the same bytes.
+compiled once more from a copy elsewhere, and compared.
 
 exit status: 0; 12 if it does not compile, or to something else than was asked
 for; 13 without a tool chain for it. Nothing is written then.
@@ -46,7 +46,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser(
         "compile",
         help="compile a source to a small static program, and read what came of it",
-        description="Compiles a program small, static and the same every time, with the tool chain that is there.",
+        description="Compiles a program small, static and the same every time, with the tool chain\nthat is there.",
         epilog=_EPILOG,
         allow_abbrev=False,
         usage="needed compile [OPTION...] SOURCE... [-- WORDS FOR THE COMPILER]",

@@ -120,7 +120,7 @@ def choose(target: Target, what: str, *, cpp: bool = False) -> Compiler:
         _own(target, cpp=cpp)
         or (_musl_gcc(target) if not cpp else None)
         or (_gcc(target, cpp=cpp) if target.libc == "glibc" else None)
-        or _zig(target)
+        or zig_compiler(target)
         or (_gcc(target, cpp=cpp) if target.libc != "glibc" else None)
     )
     if found is None:
@@ -143,8 +143,10 @@ def _own(target: Target, *, cpp: bool) -> Compiler | None:
     machine = ask(path, *leading[1:], "-dumpmachine").split("-")[0]
     if machine not in _machines(target.platform):
         return None
-    variable = "CXX" if cpp else "CC"
-    return Compiler(f"{variable}={' '.join(leading)}, {path}", c or plus, plus or c, (*_kind(target), *LINK))
+    # Where the other one is, its name says well enough: not every machine has it on PATH, like a wheel's zig.
+    words = tuple((find_tool(one[0]) or one[0], *one[1:]) for one in (c or plus, plus or c))
+    name = f"{'CXX' if cpp else 'CC'}={' '.join(leading)}, {path}"
+    return Compiler(name, words[0], words[1], (*_kind(target), *LINK))
 
 
 def _musl_gcc(target: Target) -> Compiler | None:
@@ -156,8 +158,8 @@ def _musl_gcc(target: Target) -> Compiler | None:
     return Compiler(name, (path,), (), (*_kind(target), *LINK, PACKED))
 
 
-def _zig(target: Target) -> Compiler | None:
-    """Zig's clang with its own musl or glibc's symbols: for every machine, with libc++ inside."""
+def zig_compiler(target: Target) -> Compiler | None:
+    """Zig's clang with its own musl or glibc's symbols: for every machine, with libc++ inside. None without zig."""
     path = find_tool("zig")
     if path is None:
         return None

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 MAX_FILES = 20_000
 MAX_BYTES = 256 << 20
 MAX_DEPTH = 64
-_LEFT_OUT = frozenset({".git", ".hg", ".svn", "target", ".zig-cache", "zig-cache", "zig-out"})
+_LEFT_OUT = (".git", ".hg", ".svn", ".zig-cache", "zig-cache", "zig-out")
+_PRODUCTS = {"cargo": ("target",)}  # folders with names that elsewhere may be a part of the source
 
 
 class NotCopied(NeededError):
@@ -34,7 +35,7 @@ def copy_project(source: Source, into: str) -> Source:
     """
     top = project_folder(source)
     try:
-        _copy_tree(top, into)
+        _copy_tree(top, into, (*_LEFT_OUT, *_PRODUCTS.get(source.builder, ())))
     except NotCopied:
         if not source.files:
             raise
@@ -55,8 +56,8 @@ def _moved(path: str, top: str, into: str) -> str:
     return os.path.normpath(os.path.join(into, os.path.relpath(path, top)))
 
 
-def _copy_tree(top: str, into: str) -> None:
-    """Raises NotCopied beyond the bounds or at what is no file, folder or link; OSError."""
+def _copy_tree(top: str, into: str, left_out: tuple[str, ...]) -> None:
+    """All but the folders `left_out`, and pipes, sockets and devices. Raises NotCopied beyond the bounds; OSError."""
     import shutil
 
     files = size = 0
@@ -75,7 +76,7 @@ def _copy_tree(top: str, into: str) -> None:
                 if entry.is_symlink():
                     os.symlink(os.readlink(entry.path), target)
                 elif entry.is_dir():
-                    if entry.name not in _LEFT_OUT:
+                    if entry.name not in left_out:
                         ahead.append((entry.path, target, depth + 1))
                 elif stat.S_ISREG(entry.stat().st_mode):
                     size += entry.stat().st_size

@@ -103,14 +103,14 @@ def _platform_env(platform: Platform) -> Pairs:
 def _program(lister: _Lister, source: Source, wanted: str) -> tuple[tuple[str, ...], tuple[Package, ...]]:
     """What to call the program on go's command line, and all packages that go into it."""
     if source.files:
-        names = tuple(os.path.relpath(path, source.folder) for path in source.files)
+        # With ./ before it, a name that begins with a hyphen is no option.
+        names = tuple(os.path.join(".", os.path.relpath(path, source.folder)) for path in source.files)
         packages = lister.closure(*names)
-        _require_main(source, next(package for package in packages if not package.only_needed))
+        _require_main(source, packages)
         return names, packages
     if not wanted and has_go_files(source.folder):
         packages = lister.closure(".")
-        own = next(package for package in packages if not package.only_needed)
-        if own.name == "main":
+        if any(package.name == "main" and not package.only_needed for package in packages):
             return (".",), packages
     mains = {_place(package, source): package for package in lister.below() if package.name == "main"}
     chosen = [place for place in mains if wanted and os.path.basename(place.rstrip("/.") or source.name) == wanted]
@@ -136,11 +136,11 @@ def _place(package: Package, source: Source) -> str:
     return "." if relative == "." else f"./{relative}"
 
 
-def _require_main(source: Source, package: Package) -> None:
-    if package.name != "main":
-        raise CompileError(
-            f"{source.files[0]}: is of package {package.name}, and no program", hints=["a program is of package main"]
-        )
+def _require_main(source: Source, packages: tuple[Package, ...]) -> None:
+    names = [package.name for package in packages if not package.only_needed]
+    if names != ["main"]:
+        message = f"{source.files[0]}: is of package {', '.join(names)}, and no program"
+        raise CompileError(message, hints=["a program is of package main"])
 
 
 @value
@@ -185,7 +185,10 @@ def _packages(text: str) -> Iterator[Package]:
 
     decoder, at = JSONDecoder(), text.find("{")
     while at >= 0:
-        found, end = decoder.raw_decode(text, at)
+        try:
+            found, end = decoder.raw_decode(text, at)
+        except ValueError:
+            raise ToolchainError("go list answered with something that is no JSON, or with too much of it") from None
         yield Package(
             found.get("ImportPath", ""), found.get("Name", ""), found.get("Dir", ""), found.get("DepOnly", False),
             found.get("Standard", False), bool(found.get("CgoFiles")), bool(found.get("CXXFiles")),

@@ -116,7 +116,7 @@ def script_step(path: str, words: tuple[str, ...], work: str, link: tuple[str, .
     text = "#!/bin/sh\n"
     if link:
         text += f'for word; do case $word in -c|-S|-E|-M|-MM|-fsyntax-only) exec {_joined(*words)} "$@";; esac; done\n'
-    text += f"exec {_joined(*words)} \"$@\" {_joined(*link)}".rstrip()
+    text += f'exec {_joined(*words)} "$@" {_joined(*link)}'.rstrip()
     return Step(("sh", "-c", 'printf "%s\\n" "$1" > "$2" && chmod +x "$2"', "sh", text, path), (), work)
 
 

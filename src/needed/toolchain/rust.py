@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 
 from needed.errors import CompileError, ToolchainError
-from needed.toolchain.c import choose, flags_of, triple_of
+from needed.toolchain.c import choose, flags_of, triple_of, zig_compiler
 from needed.toolchain.model import Recipe, Step
 from needed.toolchain.projects import script_step
 from needed.toolchain.run import run_step
@@ -59,11 +59,12 @@ def plan(source: Source, target: Target, options: Options, work: str) -> Recipe:
         raise ToolchainError(f"{target.platform}: only programs of linux can be in an image")
     rustc = require_tool("rustc", source.files[0] if source.files else source.folder)
     chosen = _choose(source, target, rustc, work)
-    version = " ".join(ask(rustc, "--version").split()[:2])
+    version = " ".join(ask(rustc, "--version", folder=source.folder).split()[:2])
     note = f"; {chosen.note}" if chosen.note else ""
     if not source.files:
         cargo = require_tool("cargo", source.folder)
-        tool = f"{' '.join(ask(cargo, '--version').split()[:2])}, {cargo}, {version}, {chosen.triple}{note}"
+        release = " ".join(ask(cargo, "--version", folder=source.folder).split()[:2])
+        tool = f"{release}, {cargo}, {version}, {chosen.triple}{note}"
         return replace(_crate(source, chosen, options, cargo, work), tool=tool)
     product = os.path.join(work, source.name)
     if len(source.files) > 1:
@@ -96,11 +97,13 @@ def _crate(source: Source, chosen: Chosen, options: Options, cargo: str, work: s
             f"{source.folder}: this crate makes no program {name}, but {', '.join(programs) or 'a library'}",
             hints=[f"--program {one}" for one in programs[:1]],
         )
-    folder, steps = source.folder, list(chosen.steps)
-    locked: tuple[str, ...] = ("--locked",)
+    steps = list(chosen.steps)
+    which: tuple[str, ...] = ("--locked",)
     if not os.path.isfile(os.path.join(workspace, "Cargo.lock")):
-        tree, locked = os.path.join(work, "tree"), ()
-        folder = os.path.normpath(os.path.join(tree, os.path.relpath(source.folder, workspace)))
+        # It still runs where the crate is: that is where cargo begins to look for its configuration.
+        tree = os.path.join(work, "tree")
+        manifest = os.path.join(tree, os.path.relpath(source.folder, workspace), "Cargo.toml")
+        which = ("--manifest-path", os.path.normpath(manifest))
         steps.append(Step(("cp", "-a", os.path.join(workspace, "."), tree), (), work))
         workspace = tree
     built = os.path.join(work, "target")
@@ -116,12 +119,12 @@ def _crate(source: Source, chosen: Chosen, options: Options, cargo: str, work: s
         env += (("RUSTFLAGS", " ".join(flags)),)
     else:
         # RUSTFLAGS would silence the flags in the crate's own configuration; these join them.
-        table = f"target.{chosen.triple}" if _has_target_flags(folder) else "build"
+        table = f"target.{chosen.triple}" if _has_target_flags(source.folder) else "build"
         settings = ("--config", f"{table}.rustflags={_toml(flags)}")
     words = (
-        cargo, "build", "--release", "--target", chosen.triple, "--bin", name, *locked, *settings, *options.words
+        cargo, "build", "--release", "--target", chosen.triple, "--bin", name, *which, *settings, *options.words
     )  # fmt: skip
-    steps.append(Step(words, env, folder))
+    steps.append(Step(words, env, source.folder))
     return Recipe("", tuple(steps), os.path.join(built, chosen.triple, "release", name))
 
 
@@ -203,43 +206,44 @@ def _choose(source: Source, target: Target, rustc: str, work: str) -> Chosen:
         raise ToolchainError(f"rustc has no target for {target.platform}", hints=["rustc --print target-list"])
     static = target.libc == "static"
     feature = f"target-feature={'+' if static else '-'}crt-static"
-    if target.libc != "glibc" and _has_library(rustc, musl):
+    if target.libc != "glibc" and _has_library(source, rustc, musl):
         return _with_linker(Chosen(musl, (feature,)), target, work)
-    if target.libc == "glibc" and _has_library(rustc, gnu):
+    if target.libc == "glibc" and _has_library(source, rustc, gnu):
         return _with_linker(Chosen(gnu, ()), target, work)
-    if static and _has_library(rustc, gnu) and _has_static_glibc(target):
+    if static and _has_library(source, rustc, gnu) and _has_static_glibc(target):
         note = f"glibc inside, since the standard library for {musl} is not here"
         return _with_linker(Chosen(gnu, (feature,), note=note), replace(target, libc="glibc"), work)
     triple = gnu if target.libc == "glibc" else musl
     what = source.files[0] if source.files else source.folder
     hints = [f"rustup target add {triple}, where rustc comes from rustup; Debian has no package of it"]
-    if target.libc != "glibc" and is_here(target.platform) and _has_library(rustc, gnu):
+    if target.libc != "glibc" and is_here(target.platform) and _has_library(source, rustc, gnu):
         if not static:
             hints.append("works here: --libc glibc, or --libc static, with a glibc inside")
         else:
             hints.append("works here: --libc glibc; and static with libc.a: apt-get install libc6-dev")
     raise ToolchainError(
         f"{what}: the Rust standard library for {triple} is not here",
-        details=_own_words(rustc, triple, work), hints=hints,
+        details=_own_words(source, rustc, triple, work), hints=hints,
     )  # fmt: skip
 
 
-def _has_library(rustc: str, triple: str) -> bool:
-    """Whether the standard library for `triple` is installed, as rustc looks for it."""
+def _has_library(source: Source, rustc: str, triple: str) -> bool:
+    """Whether the standard library for `triple` is installed, as rustc looks for it: rustup's, which is asked in the
+    crate's folder, may be another there (rust-toolchain.toml)."""
     try:
-        folder = ask(rustc, "--print", "target-libdir", "--target", triple)
+        folder = ask(rustc, "--print", "target-libdir", "--target", triple, folder=source.folder)
         return any(name.startswith("libstd-") for name in os.listdir(folder))
     except (ToolchainError, OSError):
         return False  # a target that this rustc does not know, or whose folder is not there
 
 
-def _own_words(rustc: str, triple: str, work: str) -> tuple[str, ...]:
+def _own_words(source: Source, rustc: str, triple: str, work: str) -> tuple[str, ...]:
     """What rustc itself says to a program for `triple`."""
     path = os.path.join(work, "empty.rs")
     with open(path, "w", encoding="utf-8") as file:
         file.write("fn main() {}\n")
     try:
-        run_step(Step((rustc, "--target", triple, "--emit=metadata", "--out-dir", work, "empty.rs"), (), work))
+        run_step(Step((rustc, "--target", triple, "--emit=metadata", "--out-dir", work, path), (), source.folder))
     except CompileError as error:
         return tuple(line for line in error.details if line and not line.startswith("error: aborting"))
     return ()
@@ -266,7 +270,8 @@ def _with_linker(chosen: Chosen, target: Target, work: str) -> Chosen:
         return chosen if is_here(target.platform) else replace(chosen, linker=linker)
     if target.libc == "static":
         return replace(chosen, linker="rust-lld", flags=(*chosen.flags, "link-self-contained=yes"))
-    compiler = choose(target, f"the linker of {chosen.triple}")
+    # Rust's library asks for libgcc_s, which zig brings and musl-gcc would take of glibc's.
+    compiler = zig_compiler(target) or choose(target, f"the linker of {chosen.triple}")
     script = os.path.join(work, "linker")
     step = script_step(script, compiler.c, work, compiler.link[:1] if target.libc == "musl" and compiler.apart else ())
     return replace(chosen, linker=script, steps=(step,))

@@ -92,7 +92,8 @@ def _name(folder: str, file: str) -> str:
             text = opened.read(MAX_HEAD)
     except OSError:
         return own
-    return (_module_name(text) if file == "go.mod" else _crate_name(text)) or own
+    name = _module_name(text) if file == "go.mod" else _crate_name(text)
+    return own if name in ("", ".", "..") else name
 
 
 def _module_name(text: str) -> str:

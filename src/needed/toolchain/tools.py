@@ -76,15 +76,22 @@ def is_here(platform: Platform) -> bool:
     return machine is not None and platform.architecture == machine[0] and platform.variant in ("", machine[1], "v1")
 
 
-def ask(*words: str) -> str:
-    """What a tool prints when asked something quick, like its version. Raises ToolchainError if it cannot be run."""
+def ask(*words: str, folder: str | None = None) -> str:
+    """What a tool prints when asked something quick, like its version, in `folder`, where that matters. Raises
+    ToolchainError if it cannot be run."""
     import subprocess
 
     from needed.toolchain.run import environment
 
     try:
         result = subprocess.run(
-            words, capture_output=True, stdin=subprocess.DEVNULL, timeout=ASKED_FOR, check=False, env=environment()
+            words,
+            cwd=folder,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=ASKED_FOR,
+            check=False,
+            env=environment(),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ToolchainError(f"{words[0]}: cannot be run: {error}") from None

@@ -2,7 +2,7 @@
 
 A Zig program that uses no C library makes its system calls itself: it is static whatever C library was asked for. Zig
 knows musl for each of its targets, and the symbols of every release of glibc since 2.17, so both cost no other package.
-Follows `zig build-exe --help` and `zig targets` of Zig 0.17; the words used are the same since 0.12.
+Follows `zig build-exe --help` and `zig targets` of Zig 0.17.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def plan(source: Source, target: Target, options: Options, work: str) -> Recipe:
         step = Step((zig, "build", *words, "--prefix", place, *caches, *options.words), (), source.folder)
         return Recipe(tool, (step,), os.path.join(place, "bin", ""))
     product = os.path.join(work, source.name)
-    names = [os.path.relpath(path, source.folder) for path in source.files]
+    names = [os.path.join(".", os.path.relpath(path, source.folder)) for path in source.files]
     dynamic = ("-dynamic",) if target.libc == "musl" and "-lc" in options.words else ()
     step = Step(
         (zig, "build-exe", *names, "-O", "ReleaseSmall", "-fstrip", *target_words(target), *dynamic,
