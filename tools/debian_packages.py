@@ -32,6 +32,7 @@ PACKAGES = {
     "crun": "crun",
     "curl": "curl",
     "debian-archive-keyring": "/usr/share/keyrings/debian-archive-keyring.gpg",
+    "docker-registry": "docker-registry",
     "docker.io": "dockerd",
     "file": "file",
     "fontconfig": "fc-match",

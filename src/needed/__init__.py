@@ -22,11 +22,13 @@ if TYPE_CHECKING:
         UsageError,
     )
     from needed.image.build import Configuration, Image, build_image, validate_image
+    from needed.image.index import ImageIndex, build_index, validate_index
     from needed.image.model import Platform
     from needed.image.root import ImageRoot
     from needed.loader import Resolver, Settings, resolve
     from needed.output.destination import Destination, parse_destination, write_image
     from needed.output.oci_layout import write_oci_layout
+    from needed.output.platforms import write_index
     from needed.pipeline import Plan, plan
     from needed.proof import prove
     from needed.root import DirectoryRoot, MemoryRoot
@@ -44,11 +46,13 @@ _HOMES = {
         "ProofError", "ReadError", "ScriptError", "SourceError", "UsageError",
     ),
     "needed.image.build": ("Configuration", "Image", "build_image", "validate_image"),
+    "needed.image.index": ("ImageIndex", "build_index", "validate_index"),
     "needed.image.model": ("Platform",),
     "needed.image.root": ("ImageRoot",),
     "needed.loader": ("Resolver", "Settings", "resolve"),
     "needed.output.destination": ("Destination", "parse_destination", "write_image"),
     "needed.output.oci_layout": ("write_oci_layout",),
+    "needed.output.platforms": ("write_index",),
     "needed.pipeline": ("Plan", "plan"),
     "needed.proof": ("prove",),
     "needed.root": ("DirectoryRoot", "MemoryRoot"),
@@ -71,6 +75,7 @@ __all__ = [
     "Finding",
     "Image",
     "ImageError",
+    "ImageIndex",
     "ImageRoot",
     "LoadList",
     "Machine",
@@ -97,6 +102,7 @@ __all__ = [
     "__version__",
     "assemble",
     "build_image",
+    "build_index",
     "check_program",
     "open_root",
     "parse_destination",
@@ -106,7 +112,9 @@ __all__ = [
     "resolve",
     "scan_root",
     "validate_image",
+    "validate_index",
     "write_image",
+    "write_index",
     "write_oci_layout",
 ]
 

@@ -159,3 +159,36 @@ class Podman:
         """What the image prints. The limits are lowered: where root lacks CAP_SYS_RESOURCE the default ones fail."""
         limits = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")
         return self("run", "--rm", "--network", "none", *limits, image, *command)
+
+
+@dataclass
+class Registry:
+    """Debian's docker-registry on a free port of the loopback, with its storage in a folder of its own."""
+
+    folder: Path = field(default_factory=short_folder)
+
+    def __enter__(self) -> Self:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.host = f"127.0.0.1:{free.getsockname()[1]}"
+        storage = f"{{filesystem: {{rootdirectory: {self.folder}/s}}}}"
+        (self.folder / "c.yml").write_text(f"version: 0.1\nstorage: {storage}\nhttp: {{addr: {self.host}}}\n")
+        with (self.folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                ["docker-registry", "serve", str(self.folder / "c.yml")], stdout=log, stderr=log
+            )
+        address, _, port = self.host.partition(":")
+        deadline = time.monotonic() + 40
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with socket.socket() as client:
+                if client.connect_ex((address, int(port))) == 0:
+                    return self
+            time.sleep(0.1)
+        said = (self.folder / "log").read_text()[-3000:]
+        self.__exit__(None, None, None)
+        raise AssertionError(f"docker-registry does not start here:\n{said}")
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._process.terminate()
+        self._process.wait(30)
+        remove_tree(self.folder)

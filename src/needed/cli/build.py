@@ -9,7 +9,7 @@ from needed.cli.additions import parse_addition
 from needed.cli.choices import add_rule_options, choices_of
 from needed.cli.console import Progress, write, write_sentence
 from needed.cli.paths import absolute, to_host
-from needed.cli.roots import docker_host, open_root_option, temporary_folder
+from needed.cli.roots import docker_host, open_root_option, root_for, temporary_folder
 from needed.errors import UsageError
 from needed.report.text import printable
 from needed.value import replace, value
@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
+    from needed.cli.sources import Laid
     from needed.image.build import Configuration, Image
     from needed.image.codec import Codec
     from needed.image.reference import Reference
@@ -35,7 +36,11 @@ A DESTINATION is oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, tar:FILE,
 dir:DIR, docker-daemon:NAME:TAG or containers-storage:NAME:TAG; a FILE of - is
 standard output. Without one an archive NAME.tar is written, which docker load,
 podman load and skopeo read. A ROOT is a directory, or an image in the same
-words.
+words (default /).
+
+For several platforms oci: and oci-archive: (then the default) hold an index of
+an image for each, engines and docker-archive: the one for their own. A ROOT for
+one of them is named with it: --root linux/arm64=ROOT.
 
 examples:
   needed build /bin/bash /bin/ls -t ls --load && docker run --rm ls ls -al
@@ -43,6 +48,7 @@ examples:
   needed build curl --root /srv/debian-arm64 -o docker-archive:curl.tar
   needed build curl --root docker-daemon:debian:12 -t curl
   needed build bash -n            # what would go in, and why
+  needed build curl --platform linux/amd64,linux/arm64 --root oci:debian
 """
 
 
@@ -66,11 +72,11 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def add_image_options(parser: argparse.ArgumentParser) -> None:
     """Declare what says which image, where to, and how it is told."""
     option = parser.add_argument
-    option("programs", nargs="*", metavar="PROGRAM", help="a path, or a name on the root's PATH")
+    option("programs", nargs="*", metavar="PROGRAM", help="a path, a name on the root's PATH, or a source to compile")
     option("-t", "--tag", metavar="NAME[:TAG]", help="the image's name (default: the first program's)")
     option("-o", "--output", action="append", metavar="DESTINATION", help="where to; may be given again")
     option("--load", action="store_true", help="put it into the engine that answers, Docker or Podman")
-    option("--root", default="/", metavar="ROOT", help="take all from this tree or image (default /)")
+    option("--root", action="append", default=[], metavar="[PLATFORM=]ROOT", help="the tree or image to take all from")
     option("--add", action="append", default=[], metavar="SRC[:DEST]", help="a further file or folder of the root")
     add_rule_options(option)
     option("--trace", action="append", default=[], metavar="FILE", help="what a traced program used (`needed trace`)")
@@ -82,7 +88,13 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
     option("--compression", metavar="KIND", help="none, gzip[:1-12], zstd[:1-22] (default gzip; none for tar:)")
     option("--strip", action="store_true", help="ship ELF files without symbol tables and debug information")
     option("--no-cache", action="store_true", help="compress everything again; the bytes are the same")
-    option("--platform", default="", metavar="OS/ARCH", help="refuse programs that are for another one")
+    option("--platform", default="", metavar="OS/ARCH", help="refuse programs for another; of several one index: A,B")
+    sources = parser.add_argument_group("a program that is compiled, as `needed compile` does")
+    option = sources.add_argument
+    option("--libc", default="static", metavar="LIBC", help="static, musl, glibc or glibc:2.17 (default static)")
+    option("--tags", action="append", default=[], metavar="TAGS", help="Go's build tags, between commas")
+    option("--compile-args", metavar="WORDS", help="for the compiler, as they are")
+    option("--program", default="", metavar="NAME", help="which one, of a project with several programs")
     words = parser.add_argument_group("configuration, in Docker's words")
     option = words.add_argument
     option("--entrypoint", metavar="WORDS", help='as words or a JSON list; "" for none')
@@ -103,7 +115,7 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
 class Wanted:
     """What a command line asks for: an image of `programs` and `additions` of `root`, by `choices`, with the
     configuration `given`, of which the fields `told` were set by the user, in `codec` and under `reference` to
-    `destinations`; stripped by `stripper`, if there is one."""
+    `destinations`. `laid` is what was compiled and lies over the root; `stripper` strips it all, if there is one."""
 
     root: Root
     programs: tuple[str, ...]
@@ -117,6 +129,7 @@ class Wanted:
     reference: Reference
     destinations: tuple[Destination, ...]
     hwcaps: str = ""
+    laid: Laid | None = None
     stripper: Stripper | None = None
 
     def plan(self, choices: Choices) -> Plan:
@@ -148,21 +161,46 @@ class Wanted:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    wanted = wanted_of(arguments, empty=arguments.empty)
+    if any(map(may_be_source, arguments.programs)):
+        from needed.cli.sources import build_compiled
+
+        return build_compiled(arguments)
+    if "," in arguments.platform:
+        from needed.cli.platforms import build_several
+
+        return build_several(arguments)
+    return build_one(arguments)
+
+
+def build_one(arguments: argparse.Namespace, laid: Laid | None = None) -> int:
+    """`needed build` for one platform, with what was compiled for it; 0."""
+    arguments.root = root_for(arguments.root, arguments.platform)
+    wanted = wanted_of(arguments, empty=arguments.empty, laid=laid)
     planned = wanted.plan(wanted.choices)
     if arguments.dry_run:
-        _show_plan(planned, as_json=arguments.json)
+        show_plan(planned, as_json=arguments.json)
         return 0
     configuration = wanted.configuration(planned, wanted.choices)
     if arguments.verify or arguments.verify_args is not None:
         stop_on_signals()
-        _verify(arguments, planned, configuration, wanted.root)
-    return write_out(arguments, planned, configuration, wanted)
+        verify_plan(arguments, planned, configuration, wanted)
+    return write_out(arguments, planned, configuration, wanted, told_of_laid(wanted))
 
 
-def wanted_of(arguments: argparse.Namespace, *, empty: bool = False) -> Wanted:
-    """The Wanted in the options of `add_image_options`; `empty` where no program is to be named. Raises UsageError,
-    ImageError, ReadError."""
+def may_be_source(program: str) -> bool:
+    """Whether it is worth asking what `program` is the source of: it has a suffix, or is a folder."""
+    name = program.rpartition("/")[2]
+    return "." in name or ("/" in program and os.path.isdir(to_host(program)))
+
+
+def told_of_laid(wanted: Wanted) -> dict[str, object]:
+    """What was compiled, for `--json`."""
+    return {"compiled": wanted.laid.objects()} if wanted.laid else {}
+
+
+def wanted_of(arguments: argparse.Namespace, *, empty: bool = False, laid: Laid | None = None) -> Wanted:
+    """The Wanted in the options of `add_image_options`, `root` and `platform` being of one image; `empty` where no
+    program is to be named; `laid` lies over the root. Raises UsageError, ImageError, ReadError."""
     from needed.image.reference import default_name, parse_reference
     from needed.output.destination import parse_destination
 
@@ -181,6 +219,8 @@ def wanted_of(arguments: argparse.Namespace, *, empty: bool = False) -> Wanted:
     programs = [_inside(program, arguments.root) for program in arguments.programs]
     additions = [parse_addition(text, arguments.root) for text in arguments.add]
     root = open_root_option(arguments.root, arguments.platform)
+    if laid:
+        root = laid.over(root)
     choices = choices_of(arguments, given.env, arguments.user)
     if arguments.trace:
         from needed.cli.traces import traced_by
@@ -189,8 +229,7 @@ def wanted_of(arguments: argparse.Namespace, *, empty: bool = False) -> Wanted:
         choices = replace(choices, traced=traced_by(arguments.trace, root, allowed))
     return Wanted(
         root, tuple(programs), tuple(additions), _settings(arguments), arguments.platform, choices, given, told, codec,
-        reference, tuple(destinations), arguments.hwcaps or "",
-        stripper=_stripper() if arguments.strip else None,
+        reference, tuple(destinations), arguments.hwcaps or "", laid, _stripper() if arguments.strip else None,
     )  # fmt: skip
 
 
@@ -217,12 +256,12 @@ def write_out(
 
     codec, reference, destinations = wanted.codec, wanted.reference, list(wanted.destinations)
     if arguments.load:
-        destinations.append(_engine(reference))
+        destinations.append(engine_of(reference))
     stop_on_signals()
     progress = Progress(sys.stderr, _packing) if not arguments.quiet and sys.stderr.isatty() else None
-    cache = None if arguments.no_cache else _member_cache()
+    cache = None if arguments.no_cache else member_cache()
     packing = Packing(codec, None, progress, cache)
-    store = SpoolStore(_folder(destinations[0]))
+    store = SpoolStore(waiting_folder(destinations[0]))
     try:
         image = build_image(planned.rootfs, planned.platform, configuration, packing, store)
     finally:
@@ -242,7 +281,13 @@ def write_out(
     return 0
 
 
-def _verify(arguments: argparse.Namespace, planned: Plan, configuration: Configuration, source: Root) -> None:
+def verify_plan(
+    arguments: argparse.Namespace,
+    planned: Plan,
+    configuration: Configuration,
+    wanted: Wanted,
+    name: str = "what was built",
+) -> None:
     """Run what would be written. Raises VerifyError unless it passes, SandboxError where nothing can run it."""
     from needed.cli.verify import checks_in, judge
     from needed.errors import SandboxError, VerifyError
@@ -252,11 +297,13 @@ def _verify(arguments: argparse.Namespace, planned: Plan, configuration: Configu
     from needed.verify.checks import STARTS, Check
     from needed.verify.judge import Subject
 
-    words = _words("verify-args", arguments.verify_args)
+    words = words_of("verify-args", arguments.verify_args)
     checks = (Check(args=words),) if words else checks_in(None) or (STARTS,)
+    if wanted.laid and any(check.same_as_host for check in checks):
+        raise UsageError("what is compiled here is in no root to compare with", hints=["leave same_as_host out"])
     config = config_of(planned.platform, configuration, ())
-    verdict = judge(Subject(RootfsRoot(planned.rootfs), config, source), checks)
-    lines = list(render_verdict(verdict, "what was built"))
+    verdict = judge(Subject(RootfsRoot(planned.rootfs), config, wanted.root), checks)
+    lines = list(render_verdict(verdict, name))
     if verdict.exit_code == 0:
         for line in () if arguments.quiet or arguments.json else lines:
             write(line, sys.stderr)
@@ -282,14 +329,14 @@ def _report(
     written, also = told
     to_stdout = any(place.endswith(":-") for place, _ in written)
     if not arguments.quiet and not arguments.json:
-        _show_notes(planned)
+        show_notes(planned)
         for line in render_summary(image, name, [place for place, _ in written]):
             write(printable(line), sys.stderr)
     if arguments.json:
         import json
 
         found = image_object(image, name, [{"destination": place, "name": line} for place, line in written])
-        text = json.dumps(found | _told(planned) | also, indent=2)
+        text = json.dumps(found | told_of(planned) | also, indent=2)
         write(text, sys.stderr if to_stdout else sys.stdout)
     elif not to_stdout:
         for line in dict.fromkeys(line for _, line in written):
@@ -303,8 +350,8 @@ def _asked_for(planned: Plan) -> list[str]:
     return [*asked, *(readers[path] for path in asked if path in readers)]
 
 
-def _told(planned: Plan) -> dict[str, object]:
-    """What `_show_notes` says, for `--json`."""
+def told_of(planned: Plan) -> dict[str, object]:
+    """What `show_notes` says, for `--json`."""
     from needed.report.build import notes_object
     from needed.report.rules import completeness_object, rules_object
 
@@ -315,21 +362,29 @@ def _told(planned: Plan) -> dict[str, object]:
     }
 
 
-def _show_plan(planned: Plan, *, as_json: bool) -> None:
-    from needed.report.build import files_object, render_files
+def show_plan(planned: Plan, *, as_json: bool) -> None:
+    """Print the files and the reasons."""
+    from needed.report.build import render_files
 
     if as_json:
         import json
 
-        found: dict[str, object] = {"platform": str(planned.platform), "files": files_object(planned.rootfs)}
-        write(json.dumps(found | _told(planned), indent=2))
+        write(json.dumps(plan_object(planned), indent=2))
         return
     for line in render_files(planned.rootfs):
         write(printable(line))
-    _show_notes(planned)
+    show_notes(planned)
 
 
-def _show_notes(planned: Plan) -> None:
+def plan_object(planned: Plan) -> dict[str, object]:
+    """The same for `--json`."""
+    from needed.report.build import files_object
+
+    return {"platform": str(planned.platform), "files": files_object(planned.rootfs), **told_of(planned)}
+
+
+def show_notes(planned: Plan) -> None:
+    """What the rules did, what is to be known, and whether the closures are complete; on standard error."""
     from needed.report.build import render_notes
     from needed.report.rules import render_completeness, render_rules
 
@@ -342,7 +397,7 @@ def _show_notes(planned: Plan) -> None:
         write_sentence(printable(line), sys.stderr)
 
 
-def _member_cache() -> MemberCache | None:
+def member_cache() -> MemberCache | None:
     """In the user's cache folder (XDG base directories); None for a user without a home."""
     from needed.output.member_cache import MemberCache
 
@@ -364,7 +419,7 @@ def _codec(text: str | None, destinations: list[Destination]) -> Codec:
     return parse_compression("gzip")
 
 
-def _engine(reference: Reference) -> Destination:
+def engine_of(reference: Reference) -> Destination:
     """The engine that answers: Docker's socket first, then podman."""
     from shutil import which
 
@@ -402,8 +457,8 @@ def _configuration(arguments: argparse.Namespace) -> tuple[Configuration, frozen
         raise UsageError(f"--user {arguments.user!r}: expected UID[:GID]", hints=["--user 65532:65532"])
     labels = tuple((name, text) for name, _, text in (item.partition("=") for item in arguments.label))
     return Configuration(
-        _words("entrypoint", arguments.entrypoint),
-        _words("cmd", arguments.cmd),
+        words_of("entrypoint", arguments.entrypoint),
+        words_of("cmd", arguments.cmd),
         tuple(env),
         arguments.workdir,
         arguments.user,
@@ -415,7 +470,8 @@ def _configuration(arguments: argparse.Namespace) -> tuple[Configuration, frozen
     ), told
 
 
-def _words(option: str, text: str | None) -> tuple[str, ...]:
+def words_of(option: str, text: str | None) -> tuple[str, ...]:
+    """The words in the value of `--option`: a JSON list, or as a shell divides it. Raises UsageError."""
     if not text:
         return ()
     try:
@@ -494,7 +550,7 @@ def _inside(path: str, root: str) -> str:
     return absolute(path) if root == "/" and "/" in path else path
 
 
-def _folder(destination: Destination) -> str:
+def waiting_folder(destination: Destination) -> str:
     """Where a large layer waits: beside its destination, so that moving it there is cheap and one disk can be full."""
     if destination.transport in ("docker-daemon", "containers-storage") or destination.path == "-":
         return temporary_folder()

@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.only_print:
         _print(source, options, list(zip(targets, outputs, strict=True)), as_json=arguments.json)
         return 0
-    teller = None if arguments.quiet else _Teller()
+    teller = None if arguments.quiet else Teller()
     made = _compile(source, options, list(zip(targets, outputs, strict=True)), teller, once=arguments.once)
     _report(made, quiet=arguments.quiet, as_json=arguments.json)
     return 0
@@ -149,7 +149,7 @@ def _suffix(platform: Platform) -> str:
 
 
 def _compile(
-    source: Source, options: Options, wanted: list[tuple[Target, str]], teller: _Teller | None, *, once: bool
+    source: Source, options: Options, wanted: list[tuple[Target, str]], teller: Teller | None, *, once: bool
 ) -> list[Compiled]:
     """Each target at its path: all of them, or none if one does not compile."""
     from needed.toolchain import compile_source
@@ -213,7 +213,7 @@ def _print(source: Source, options: Options, wanted: list[tuple[Target, str]], *
         write(render_script(recipe, work, os.path.abspath(output), options.program))
 
 
-class _Teller:
+class Teller:
     """Says on standard error what a compilation does: its tool chain and commands, and on a terminal how far it is."""
 
     def __init__(self) -> None:

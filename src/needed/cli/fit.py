@@ -6,11 +6,12 @@ import copy
 import os
 import sys
 
-from needed.cli.build import add_image_options, stop_on_signals, wanted_of, write_out
+from needed.cli.build import add_image_options, may_be_source, stop_on_signals, wanted_of, write_out
 from needed.cli.console import write
 from needed.cli.paths import absolute
-from needed.cli.roots import temporary_folder
+from needed.cli.roots import root_for, temporary_folder
 from needed.cli.verify import add_check_options, checks_of
+from needed.errors import UsageError
 from needed.report.text import printable
 from needed.value import replace
 
@@ -67,6 +68,16 @@ def run(arguments: argparse.Namespace) -> int:
     from needed.rules.choices import EVERY
     from needed.verify.command import DEFAULT_PATH
 
+    if "," in arguments.platform:
+        raise UsageError(
+            "an image grows on one platform",
+            hints=["fit it for each, and build with what it added: needed build --platform A,B --with NAMES"],
+        )
+    if any(map(may_be_source, arguments.programs)):
+        from needed.cli.sources import refuse_sources
+
+        refuse_sources(arguments.programs)
+    arguments.root = root_for(arguments.root, arguments.platform)
     own = copy.copy(arguments)
     own.env, own.user = [], ""  # these are the image's
     checks = checks_of(own)

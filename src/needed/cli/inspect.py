@@ -62,12 +62,13 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("--dynamic", action="store_true", help="print the dynamic section as readelf -d -W does")
     parser.add_argument("--json", action="store_true", help="print a list with one object for each file")
     parser.add_argument("--root", metavar="ROOT", help="look in this tree or image instead of /")
+    parser.add_argument("--platform", default="", metavar="OS/ARCH", help="of an image for several (default: ours)")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints what can be read, then raises one error for what cannot."""
-    root = open_root_option("/" if arguments.root is None else arguments.root)
+    root = open_root_option("/" if arguments.root is None else arguments.root, arguments.platform, ours=True)
     walker = Walker(root)
     inspected: list[Inspected] = []
     problems: list[NeededError] = []

@@ -8,11 +8,13 @@ from needed.cli.paths import to_host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from needed.image.model import Platform
     from needed.root import Root
 
 
-def open_root_option(text: str, platform: str = "") -> Root:
-    """The tree that `text` names (see `needed.source.opening`), of `platform` ("linux/arm64") if that is given.
+def open_root_option(text: str, platform: str = "", *, ours: bool = False) -> Root:
+    """The tree that `text` names (see `needed.source.opening`), of `platform` ("linux/arm64") if that is given, or of
+    this machine's with `ours`: what is built must not depend on who builds it, what is run or looked at may.
 
     A directory costs no import of what reads images.
     """
@@ -23,8 +25,19 @@ def open_root_option(text: str, platform: str = "") -> Root:
     from needed.image.model import parse_platform
     from needed.source.opening import Surroundings, open_root
 
-    surroundings = Surroundings(docker_host(), "podman", temporary_folder())
+    surroundings = Surroundings(docker_host(), "podman", temporary_folder(), machine=this_machine() if ours else None)
     return open_root(to_host(text), parse_platform(platform) if platform else None, surroundings)
+
+
+def root_for(words: list[str], platform: str) -> str:
+    """Of the words of `--root` the ROOT for `platform`, `/` if there is none. Raises UsageError."""
+    if not words:
+        return "/"
+    if len(words) == 1 and "=" not in words[0]:
+        return words[0]
+    from needed.cli.platforms import choose_root
+
+    return choose_root(words, platform)
 
 
 def library_path(option: str | None, root: Root) -> tuple[str, ...]:
@@ -40,6 +53,17 @@ def library_path(option: str | None, root: Root) -> tuple[str, ...]:
         words = dict(item.split("=", 1) for item in config.env if "=" in item) if config else {}
         text = words.get("LD_LIBRARY_PATH")
     return tuple(text.replace(";", ":").split(":")) if text else ()
+
+
+def this_machine() -> Platform | None:
+    """The platform whose images run here, None where it has no name."""
+    from needed.errors import ToolchainError
+    from needed.toolchain.tools import this_platform
+
+    try:
+        return this_platform()
+    except ToolchainError:
+        return None
 
 
 def docker_host() -> str:

@@ -57,7 +57,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--time", default="0", metavar="SECONDS", help="end it after SECONDS (default 0: never)")
     parser.add_argument("--memory", default="4G", metavar="SIZE", help="end it when it has more (default 4G)")
     parser.add_argument("--processes", default="1024", metavar="N", help="let it have N processes at most (1024)")
-    parser.add_argument("--platform", default="", metavar="OS/ARCH", help="which image of several")
+    parser.add_argument("--platform", default="", metavar="OS/ARCH", help="of an image for several (default: ours)")
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing of our own")
     parser.set_defaults(run=run, command=None)
 
@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _open(image: str, platform: str) -> Root:
     from needed.root import DirectoryRoot
 
-    root = open_root_option(image, platform)
+    root = open_root_option(image, platform, ours=True)
     folder = os.path.realpath(temporary_folder())
     above = os.path.realpath(image).rstrip("/")
     if isinstance(root, DirectoryRoot) and f"{folder}/".startswith(f"{above}/"):

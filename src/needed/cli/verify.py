@@ -49,7 +49,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     option = parser.add_argument
     option("image", metavar="IMAGE", help="as --root of build: oci:DIR, docker-archive:FILE, docker-daemon:NAME, ...")
-    option("--platform", default="", metavar="OS/ARCH", help="of an image for several")
+    option("--platform", default="", metavar="OS/ARCH", help="which image of several (default: this machine's)")
     option("--root", default="/", metavar="ROOT", help="the root that it was built from (default /)")
     option("--json", action="store_true", help="an object on standard output")
     words = parser.add_argument_group("what is run")
@@ -83,11 +83,11 @@ def run(arguments: argparse.Namespace) -> int:
     from needed.verify.judge import Subject
 
     checks = checks_of(arguments)
-    root = open_root_option(arguments.image, arguments.platform)
+    root = open_root_option(arguments.image, arguments.platform, ours=True)
     _check_room(root, arguments.image)
     config = root.config if isinstance(root, ImageRoot) else None
     stop_on_signals()
-    source = open_root_option(arguments.root, arguments.platform)
+    source = open_root_option(arguments.root, arguments.platform, ours=True)
     verdict = judge(Subject(root, config, source), checks, arguments.sandbox)
     show(verdict, arguments.image, as_json=arguments.json)
     return verdict.exit_code

@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
+    from needed.root import Root
     from needed.rootfs import Rootfs
 
 _EPILOG = """\
@@ -42,6 +43,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     option("--root", default="/", metavar="ROOT", help="the directory or image to take it from (default /)")
     option("--library-path", metavar="DIRS", help="resolve with LD_LIBRARY_PATH set to DIRS")
     option("--ldconfig", action="store_true", help="resolve as if ldconfig had just been run in the root")
+    option("--platform", default="", metavar="OS/ARCH", help="which image of several (default: this machine's)")
     option("--in", dest="image", metavar="IMAGE", help="an image that needed built, which knows what was asked for")
     add_rule_options(option)
     option("--all", action="store_true", help="every chain, not the shortest only")
@@ -90,7 +92,11 @@ def _is_in_image(arguments: argparse.Namespace) -> bool:
     from needed.root import Walker
 
     path = _inside(arguments)
-    return "/" in path and Walker(open_root_option(arguments.image)).find(path) is not None
+    return "/" in path and Walker(_open(arguments, arguments.image)).find(path) is not None
+
+
+def _open(arguments: argparse.Namespace, text: str) -> Root:
+    return open_root_option(text, arguments.platform, ours=True)
 
 
 def _rootfs(arguments: argparse.Namespace) -> Rootfs:
@@ -99,7 +105,7 @@ def _rootfs(arguments: argparse.Namespace) -> Rootfs:
     from needed.pipeline import plan, plan_of_image
 
     if arguments.image:
-        image = open_root_option(arguments.image)
+        image = _open(arguments, arguments.image)
         if not isinstance(image, ImageRoot):
             raise UsageError(
                 f"{arguments.image}: is a directory, which does not know what was asked for",
@@ -108,7 +114,7 @@ def _rootfs(arguments: argparse.Namespace) -> Rootfs:
         return plan_of_image(image, arguments.image, own_rules(arguments.rules)).rootfs
     here = arguments.root == "/"
     programs = [absolute(one) if here and "/" in one else one for one in arguments.programs]
-    root = open_root_option(arguments.root)
+    root = _open(arguments, arguments.root)
     directories = library_path(arguments.library_path, root)
     settings = Settings(directories, ldconfig=arguments.ldconfig, preload_file=False)
     return plan(root, programs, settings=settings, choices=choices_of(arguments)).rootfs

@@ -33,7 +33,7 @@ _NAMES = {
 }
 
 # OCI image-spec, "Platform": GOARCH and GOARM values of Go's documentation.
-_PLATFORMS = {
+PLATFORMS = {
     "x86-64": "amd64",
     "x32": "amd64",
     "i386": "386",
@@ -76,7 +76,7 @@ class Machine:
     @property
     def platform(self) -> str | None:
         """ "linux/arm64/v8" and the like in image-spec's words, or None for a machine that has no such name."""
-        architecture = _PLATFORMS.get(self.name)
+        architecture = PLATFORMS.get(self.name)
         return None if architecture is None else f"linux/{architecture}"
 
     def loads(self, other: Machine) -> bool:

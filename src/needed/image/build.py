@@ -97,6 +97,11 @@ class Image:
         own = ((self.config, MemoryBlob((self.config_blob,))), (self.manifest, MemoryBlob((self.manifest_blob,))))
         return (*((layer.descriptor, layer.blob) for layer in self.layers), *own)
 
+    def listed(self) -> Descriptor:
+        """As a layout's index.json lists it: with its platform."""
+        manifest = self.manifest
+        return Descriptor(manifest.media_type, manifest.digest, manifest.size, (), self.platform)
+
 
 @value
 class MemoryBlob:

@@ -50,6 +50,15 @@ def parse_platform(text: str) -> Platform:
     return Platform(*parts)
 
 
+def choose_platform(offered: tuple[Platform, ...], machine: Platform) -> Platform | None:
+    """Of `offered` what runs on `machine`, None if nothing does: the highest variant up to its own, and the lowest
+    where its own is not known."""
+    fitting = [one for one in offered if (one.os, one.architecture) == (machine.os, machine.architecture)]
+    if not machine.variant:
+        return min(fitting, key=lambda one: one.variant, default=None)
+    return max((one for one in fitting if one.variant <= machine.variant), key=lambda one: one.variant, default=None)
+
+
 def _is_platform_word(word: str) -> bool:
     return word.isascii() and word.isalnum() and word == word.lower()  # "386" has no letter at all
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 from needed.image.build import MemoryBlob
 from needed.image.model import Descriptor, Index, canonical_json
 from needed.image.tar import BLOCK, DIRECTORY, END, FILE, padding, tar_header
-from needed.value import value
+from needed.value import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from needed.image.build import Blob, Image
+    from needed.image.index import ImageIndex
     from needed.image.model import Pairs
     from needed.image.reference import Reference
 
@@ -49,28 +50,36 @@ class Archive:
 
 def image_archive(image: Image, reference: Reference, tag: str | None = None) -> Archive:
     """The archive of `image` as `reference`; `tag` is what the index calls it, if not the reference's tag."""
-    blobs = {f"blobs/sha256/{descriptor.digest[7:]}": blob for descriptor, blob in image.blobs()}
     docker = {
         "Config": f"blobs/sha256/{image.config.digest[7:]}",
         "RepoTags": [reference.familiar],
         "Layers": [f"blobs/sha256/{layer.descriptor.digest[7:]}" for layer in image.layers],
     }
-    index = Index((named_manifest(image, tag or reference.tag, reference),))
+    return _archive(image, reference, tag, {"manifest.json": MemoryBlob((canonical_json([docker]),))})
+
+
+def index_archive(index: ImageIndex, reference: Reference, tag: str | None = None) -> Archive:
+    """The archive of all images of `index`, which `docker load` of before 28 does not read: a `manifest.json` knows no
+    platforms, and one of this machine's image would make the bytes depend on who builds."""
+    return _archive(index, reference, tag, {})
+
+
+def _archive(image: Image | ImageIndex, reference: Reference, tag: str | None, more: dict[str, Blob]) -> Archive:
+    listed = Index((named_manifest(image, tag or reference.tag, reference),))
     members: dict[str, Blob] = {
         "oci-layout": MemoryBlob((OCI_LAYOUT,)),
-        "manifest.json": MemoryBlob((canonical_json([docker]),)),
-        "index.json": MemoryBlob((canonical_json(index.document()),)),
+        **more,
+        "index.json": MemoryBlob((canonical_json(listed.document()),)),
         "blobs/": MemoryBlob(()),
         "blobs/sha256/": MemoryBlob(()),
-        **blobs,
+        **{f"blobs/sha256/{descriptor.digest[7:]}": blob for descriptor, blob in image.blobs()},
     }
     return Archive(tuple(members.items()))
 
 
-def named_manifest(image: Image, tag: str, reference: Reference | None) -> Descriptor:
-    """The manifest's descriptor as an index lists it: with the platform and the image's names."""
+def named_manifest(image: Image | ImageIndex, tag: str, reference: Reference | None) -> Descriptor:
+    """The descriptor as a layout's index.json lists it: with the image's names."""
     names: Pairs = ((REF_NAME, tag),)
     if reference is not None:
         names += ((IMAGE_NAME, reference.canonical),)
-    manifest = image.manifest
-    return Descriptor(manifest.media_type, manifest.digest, manifest.size, names, image.platform)
+    return replace(image.listed(), annotations=names)

@@ -109,11 +109,11 @@ def write_image(
             write_oci_layout(image, path, tag, name)
             return Written(f"oci:{path}:{tag}", image.manifest.digest)
         case "oci-archive" | "docker-archive":
-            _write_file(path, image_archive(image, name, destination.tag), stdout)
+            write_file(path, image_archive(image, name, destination.tag), stdout)
             return Written(f"{destination.transport}:{path}", image.manifest.digest)
         case "tar":
             layer = only_layer(image)
-            _write_file(path, layer.blob, stdout)
+            write_file(path, layer.blob, stdout)
             return Written(f"tar:{path}", layer.descriptor.digest)
         case "dir":
             from needed.output.directory import write_directory
@@ -139,7 +139,8 @@ def _named(text: str, transport: str, path: str, name: str) -> Destination:
     return Destination(transport, path, parse_reference(name), name)
 
 
-def _write_file(path: str, blob: Blob, stdout: Stream) -> None:
+def write_file(path: str, blob: Blob, stdout: Stream) -> None:
+    """`blob` as the file `path`, or on `stdout` where that is "-". Raises OutputError; a broken pipe passes through."""
     if path != "-":
         write_atomically(path, blob.chunks(), size=blob.size)
         return

@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from http.client import HTTPConnection
 
+    from needed.image.model import Platform
     from needed.image.reference import Reference
     from needed.output.archive import Archive
 
@@ -39,6 +40,28 @@ def answers(host: str = DEFAULT_HOST) -> bool:
         return connection.getresponse().status == 200
     except (OSError, HTTPException):
         return False
+    finally:
+        connection.close()
+
+
+def platform_of(host: str = DEFAULT_HOST) -> Platform:
+    """What the daemon at `host` runs, by `GET /version`. Raises EngineError."""
+    import json
+
+    from needed.image.model import parse_platform
+
+    host = host or DEFAULT_HOST
+    connection = _connect(host, 60.0)
+    try:
+        connection.request("GET", "/version")
+        response = response_of(connection, host)
+        answer = response.read()
+        if response.status != 200:
+            raise EngineError(f"Docker at {host} does not tell its version: {message_of(answer)}", hints=[ARCHIVE_HINT])
+        told = json.loads(answer)
+        return parse_platform(f"{told['Os']}/{told['Arch']}")
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise EngineError(f"Docker at {host} stopped answering: {error}", hints=["try again", ARCHIVE_HINT]) from None
     finally:
         connection.close()
 

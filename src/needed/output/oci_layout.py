@@ -22,14 +22,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from needed.image.build import Image
+    from needed.image.index import ImageIndex
     from needed.image.model import Document
     from needed.image.reference import Reference
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
-def write_oci_layout(image: Image, directory: str, tag: str = "latest", reference: Reference | None = None) -> None:
-    """`image` as `tag` in the layout `directory`, made if it is missing; other tags stay. Raises OutputError."""
+def write_oci_layout(
+    image: Image | ImageIndex, directory: str, tag: str = "latest", reference: Reference | None = None
+) -> None:
+    """`image` as `tag` in the layout `directory`, made if it is missing; other tags stay. Raises OutputError.
+
+    Of an ImageIndex the tag names the nested index, as in what buildx and skopeo write.
+    """
     size = sum(blob.size for _, blob in image.blobs())
     try:
         os.makedirs(directory, exist_ok=True)
@@ -112,7 +118,7 @@ def _replace_tag(index: Document, entry: Document, tag: str) -> None:
     index["manifests"] = [one for one in manifests if (one.get("annotations") or {}).get(REF_NAME) != tag] + [entry]
 
 
-def _write_blobs(top: int, image: Image) -> None:
+def _write_blobs(top: int, image: Image | ImageIndex) -> None:
     """All that the index needs, with names and on the disk: the blobs that are missing, the folders, `oci-layout`."""
     blobs = _open_folder(top, "blobs")
     try:
@@ -127,7 +133,7 @@ def _write_blobs(top: int, image: Image) -> None:
         os.close(blobs)
 
 
-def _missing(top: int, folder: int, image: Image) -> Iterator[tuple[int, str, Iterable[bytes]]]:
+def _missing(top: int, folder: int, image: Image | ImageIndex) -> Iterator[tuple[int, str, Iterable[bytes]]]:
     for descriptor, blob in image.blobs():
         name = descriptor.digest.removeprefix("sha256:")
         if not _has_size(folder, name, descriptor.size):

@@ -7,7 +7,7 @@ platforms the platform; what is left must be one.
 from __future__ import annotations
 
 from needed.errors import ImageError, UsageError
-from needed.image.model import CONFIG_TYPE, INDEX_TYPE, LAYER_TYPE, MANIFEST_TYPE, Platform
+from needed.image.model import CONFIG_TYPE, INDEX_TYPE, LAYER_TYPE, MANIFEST_TYPE, Platform, choose_platform
 from needed.image.reference import is_tag, parse_reference
 from needed.image.root import ImageRoot
 from needed.image.squash import squash
@@ -43,11 +43,12 @@ IMAGE_NAME = "io.containerd.image.name"  # what containerd, Docker and Podman na
 @value
 class Wanted:
     """Which image: `name` (a tag or a whole name) or "" for the only one, `digest` the manifest's or "", `platform`
-    or None for the only one."""
+    or None for the only one, where there are several that of `machine`, if that is not None."""
 
     name: str = ""
     digest: str = ""
     platform: Platform | None = None
+    machine: Platform | None = None
 
 
 @value
@@ -66,14 +67,14 @@ class _Described:
         return frozenset(map(canonical_name, self.names))
 
 
-def parse_wanted(text: str, platform: Platform | None) -> Wanted:
+def parse_wanted(text: str, platform: Platform | None, machine: Platform | None = None) -> Wanted:
     """The Wanted in "TAG", "NAME:TAG", either with "@DIGEST", or "@DIGEST" alone. Raises UsageError."""
     name, at, digest = text.partition("@")
     if at and not is_digest(digest):
         raise UsageError(f"{digest[:80]!r} is not a digest", hints=["a digest is sha256: and 64 hexadecimal digits"])
     if name and not is_tag(name):
         parse_reference(name)
-    return Wanted(name, digest, platform)
+    return Wanted(name, digest, platform, machine)
 
 
 def open_layout(root: Root, label: str, wanted: Wanted, reader: BlobReader) -> ImageRoot:
@@ -97,7 +98,7 @@ class _Layout:
                 return self._open_manifest(entry, wanted)
             index = self._blob_document(entry, "index")
             _expect_type(index, (entry.media_type, ""))
-            entry = self._choose(index, Wanted("", "", wanted.platform))
+            entry = self._choose(index, Wanted("", "", wanted.platform, wanted.machine))
         raise ImageError(f"{self._label}: its indexes are nested more than {self._reader.limits.index_depth} deep")
 
     def _choose(self, index: Document, wanted: Wanted) -> _Described:
@@ -232,12 +233,18 @@ def _of_platform(index: Document, entries: list[_Described], wanted: Wanted) -> 
     named = f" named {wanted.name}" if wanted.name else ""
     if len(set(platforms)) < len(entries):
         index.refuse(f"lists {len(entries)} images{named}, and nothing tells which is meant", "choose one by @DIGEST")
-    if wanted.platform is None:
-        index.refuse(f"has {len(entries)} platforms{named}", f"choose a platform: {', '.join(sorted(platforms))}")
-    found = [entry for entry in entries if entry.platform and _fits(entry.platform, wanted.platform)]
+    choices = ", ".join(sorted(platforms))
+    if wanted.platform is not None:
+        found = [entry for entry in entries if entry.platform and _fits(entry.platform, wanted.platform)]
+    elif wanted.machine is not None:
+        ours = choose_platform(tuple(entry.platform for entry in entries if entry.platform), wanted.machine)
+        found = [entry for entry in entries if ours is not None and entry.platform == ours]
+    else:
+        index.refuse(f"has {len(entries)} platforms{named}", f"choose a platform: {choices}")
     if len(found) != 1:
         fault = "several images" if found else "no image"
-        index.refuse(f"has {fault} for {wanted.platform}", f"its platforms: {', '.join(sorted(platforms))}")
+        hint = f"its platforms: {choices}" if wanted.platform else f"choose one: --platform {min(platforms)}"
+        index.refuse(f"has {fault} for {wanted.platform or wanted.machine}", hint)
     return found[0]
 
 

@@ -49,12 +49,14 @@ class Source:
 
 @value
 class Surroundings:
-    """What this machine has: Docker's address (DOCKER_HOST), Podman's command, where what is decompressed waits."""
+    """What this machine has: Docker's address (DOCKER_HOST), Podman's command, where what is decompressed waits.
+    `machine` is its platform where that one is meant in an image for several, unless another is asked for."""
 
     docker_host: str = "unix:///var/run/docker.sock"
     podman: str = "podman"
     spool: str = "/tmp"  # noqa: S108  (unnamed files only)
     limits: Limits = DEFAULT_LIMITS
+    machine: Platform | None = None
 
 
 DEFAULT_SURROUNDINGS = Surroundings()
@@ -99,10 +101,10 @@ def open_image(source: Source, label: str, platform: Platform | None, surroundin
     reader = BlobReader(spool, surroundings.limits)
     match source.transport:
         case "oci":
-            wanted = parse_wanted(source.name, platform)
+            wanted = parse_wanted(source.name, platform, surroundings.machine)
             return open_layout(_layout_root(source.path), label, wanted, reader)
         case "oci-archive":
-            wanted = parse_wanted(source.name, platform)
+            wanted = parse_wanted(source.name, platform, surroundings.machine)
             return open_layout(reader.open_archive(_open(source.path, spool), source.path), label, wanted, reader)
         case "docker-archive":
             reference = parse_reference(source.name) if source.name else None
