@@ -147,7 +147,7 @@ def test_cmake_compiles_for_another_machine(project: Path) -> None:
     elf = elf_of(project.parent / "arm")
     assert (elf.machine.name, elf.linkage) == ("arm64", "static")
     said = said_by(Path("/usr/bin/qemu-aarch64-static"), str(project.parent / "arm"))
-    assert said == "made 42 ./main.c\n"
+    assert said.replace("./", "") == "made 42 main.c\n"  # GCC maps a folder to ".", Clang to nothing
 
 
 def test_cmakes_own_message_comes_before_the_hint(project: Path) -> None:

@@ -199,6 +199,9 @@ def test_the_users_compiler_is_taken_for_its_own_machine_only(
     source = files(tmp_path, "a.c")
     assert recipe_of(tmp_path, source, Target(HERE)).steps[0].words[:2] == (str(tools / "mine"), "-X")
     assert recipe_of(tmp_path, source, Target(FOREIGN)).steps[0].words[0] == str(tools / "zig")
+    monkeypatch.setenv("CC", "absent -X")
+    with pytest.raises(ToolchainError, match="CC=absent: there is no such command"):
+        recipe_of(tmp_path, source, Target(HERE))
 
 
 def test_a_name_like_an_option_is_none(tmp_path: Path, tools: Path) -> None:

@@ -117,7 +117,7 @@ def test_what_is_no_elf_file_or_not_there_is_refused(tmp_path: Path) -> None:
 
 def test_in_a_folder_the_only_program_is_the_product(tmp_path: Path) -> None:
     (tmp_path / "lib").mkdir()
-    for name, content in (("tool", STATIC), ("lib/x.so", Writer([("soname", "x.so")]).finish()), ("run.sh", b"#!")):
+    for name, content in (("tool", STATIC), ("lib/x.so", Writer([]).finish()), ("run.sh", b"#!")):
         (tmp_path / name).write_bytes(content)
         (tmp_path / name).chmod(0o755)
     (tmp_path / "link").symlink_to("tool")
@@ -136,3 +136,15 @@ def test_of_several_programs_one_is_named(tmp_path: Path) -> None:
     assert find_program(str(tmp_path), "two") == str(tmp_path / "two")
     with pytest.raises(CompileError, match="makes several programs: one, two"):
         find_program(str(tmp_path), "")
+
+
+def test_a_program_and_its_copy_are_one_program_and_two_of_one_name_are_told(tmp_path: Path) -> None:
+    for folder in ("bin", "build"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "tool").write_bytes(STATIC)
+        (tmp_path / folder / "tool").chmod(0o755)
+    assert find_program(str(tmp_path), "") == find_program(str(tmp_path), "tool") == str(tmp_path / "bin/tool")
+    with (tmp_path / "build/tool").open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(CompileError, match="several programs of one name: bin/tool, build/tool"):
+        find_program(str(tmp_path), "tool")

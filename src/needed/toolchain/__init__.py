@@ -98,8 +98,10 @@ def _compile(
     from needed.toolchain.outcome import find_program
     from needed.toolchain.printing import render_step
     from needed.toolchain.run import run_step
+    from needed.value import replace
 
-    os.mkdir(work)
+    temporary = os.path.join(work, "tmp")  # what a compiler leaves there when it is ended goes with the rest
+    os.makedirs(temporary)
     recipe = plan(source, target, options, work)
     if tell is not None and not quiet:
         tell("tool", recipe.tool)
@@ -107,7 +109,7 @@ def _compile(
         if tell is not None and not quiet:
             tell("run", render_step(step, work))
         try:
-            said = run_step(step, tell)
+            said = run_step(replace(step, env=(("TMPDIR", temporary), *step.env)), tell)
         except CompileError as error:
             message = f"{_named(source)}: does not compile: {error.message}"
             raise CompileError(message, details=error.details, hints=hints_for(source, error.details)) from None

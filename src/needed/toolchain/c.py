@@ -134,12 +134,15 @@ def choose(target: Target, what: str, *, cpp: bool = False) -> Compiler:
 
 def _own(target: Target, *, cpp: bool) -> Compiler | None:
     """What the user's CC and CXX say, if they make programs of the target's machine: a CC set for this machine should
-    not fail the others of an index."""
+    not fail the others of an index. Raises ToolchainError if it is not there."""
     c, plus = flags_of("CC"), flags_of("CXX")
     leading = plus if cpp else c
-    path = find_tool(leading[0]) if leading else None
-    if path is None or target.glibc:
+    if not leading or target.glibc:
         return None
+    path = find_tool(leading[0])
+    if path is None:
+        hint = f"unset {'CXX' if cpp else 'CC'}, to have one chosen"
+        raise ToolchainError(f"{'CXX' if cpp else 'CC'}={leading[0]}: there is no such command", hints=[hint])
     machine = ask(path, *leading[1:], "-dumpmachine").split("-")[0]
     if machine not in _machines(target.platform):
         return None

@@ -41,6 +41,7 @@ _ROWS = (
     ("cargo", "needs to be updated but --locked", "Cargo.lock is older than Cargo.toml: cargo update -w there"),
     ("cargo", "no matching package named", "crates come over the network: cargo vendor brings them along"),
     ("cargo", "failed to download", "crates come over the network: cargo vendor brings them along"),
+    ("cargo", "lock file version", "this cargo is older than the one that wrote Cargo.lock: rustup update"),
     ("cargo", "feature `edition", "this cargo is older than the crate's edition: rustup update"),
     ("cargo", "can't find crate for `std`", "rustup target add TARGET"),
 )

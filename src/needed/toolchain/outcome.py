@@ -119,18 +119,21 @@ def find_program(product: str, wanted: str) -> str:
         return product
     programs: list[str] = []
     seen = 0
-    for folder, _, names in os.walk(product):
+    for folder, folders, names in os.walk(product):
+        folders.sort()
         for name in sorted(names):
             seen += 1
             path = os.path.join(folder, name)
-            if seen <= MAX_ENTRIES and os.access(path, os.X_OK) and _is_program(path):
+            # A plugin may be executable, and without a soname it looks like a static-pie.
+            if seen <= MAX_ENTRIES and ".so" not in name and os.access(path, os.X_OK) and _is_program(path):
                 programs.append(path)
-    named = [path for path in programs if os.path.basename(path) == wanted]
-    if len(programs) == 1 and (not wanted or named):
-        return programs[0]
-    if named:
+    named = [path for path in programs if not wanted or os.path.basename(path) == wanted]
+    if named and _are_one(named):
         return named[0]
     names = sorted({os.path.basename(path) for path in programs})
+    if len(named) > 1 and len({os.path.basename(path) for path in named}) == 1:
+        places = ", ".join(os.path.relpath(path, product) for path in named)
+        raise CompileError(f"this project makes several programs of one name: {places}")
     if not names:
         raise CompileError("the tool chain ended well, but left no program")
     if wanted:
@@ -138,6 +141,15 @@ def find_program(product: str, wanted: str) -> str:
             f"this project makes no program {wanted}: {', '.join(names)}", hints=[f"--program {names[0]}"]
         )
     raise CompileError(f"this project makes several programs: {', '.join(names)}", hints=[f"--program {names[0]}"])
+
+
+def _are_one(paths: list[str]) -> bool:
+    """Whether it is the same program each time: once where it was linked, and once where it was installed."""
+    from filecmp import cmp
+
+    return all(os.path.basename(path) == os.path.basename(paths[0]) for path in paths) and all(
+        cmp(paths[0], path, shallow=False) for path in paths[1:]
+    )
 
 
 def _is_program(path: str) -> bool:
