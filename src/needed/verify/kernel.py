@@ -114,12 +114,15 @@ def set_host_name(name: str) -> None:
 
 def raise_loopback() -> None:
     """`ip link set lo up` (netdevice(7))."""
+    import _socket  # `socket` itself imports `enum`, which takes longer than all of this
     import fcntl
-    import socket
 
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+    control = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
+    try:
         request = struct.pack("16sH14x", b"lo", 0x41)  # IFF_UP | IFF_RUNNING
-        fcntl.ioctl(control, 0x8914, request)  # SIOCSIFFLAGS
+        fcntl.ioctl(control.fileno(), 0x8914, request)  # SIOCSIFFLAGS
+    finally:
+        control.close()
 
 
 def _check(result: int, what: str) -> None:
