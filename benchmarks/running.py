@@ -37,12 +37,12 @@ def rows() -> None:
                 medians = interleaved(15, **candidates)
         else:
             medians = interleaved(15, **candidates)
-    docker = medians["docker"].wall if "docker" in medians else 0.0
+    engine = medians["docker"].wall if "docker" in medians else 0.0
 
     def told(what: str, name: str, target: str = "") -> None:
         if name in medians:
             wall = medians[name].wall
-            row(what, milliseconds(wall), f"{wall / docker:.2f}" if docker else "", target)
+            row(what, milliseconds(wall), f"{wall / engine:.2f}" if engine else "", target)
 
     print("Running an image of bash: -c true. Ratios are to docker run --rm in this table.")
     told("needed run, its second and later runs (kept tree)", "following", "<= 0.2")
@@ -50,7 +50,7 @@ def rows() -> None:
     told("needed run --no-cache (checked, unpacked)", "anew")
     told("    of each: needed --version, which runs nothing", "python")
     told("    in bubblewrap (unpacked each time)", "bwrap")
-    if docker:
+    if engine:
         told("    docker run --rm (image loaded before)", "docker")
     else:
         row("    docker run --rm", "not here", "", "")
