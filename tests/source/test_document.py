@@ -16,7 +16,8 @@ VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
     lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
 )
-NEARLY = st.text(st.sampled_from('{}[]",:\\u0123aetrufalsn.-+E \t\n\r\x0b\xa0\ufeff'), max_size=10)  # shorter than two names in one object
+# Shorter than two names in one object.
+NEARLY = st.text(st.sampled_from('{}[]",:\\u0123aetrufalsn.-+E \t\n\r\x0b\xa0\ufeff'), max_size=10)
 
 
 @given(VALUES, st.sampled_from(["", " ", "\n\t\r "]), st.booleans())

@@ -171,6 +171,14 @@ def test_of_an_image_that_was_built_again_the_new_one_runs(user: int, place: Pat
     assert len(kept(place)) == 1, "both have the same files"
 
 
+def test_many_first_runs_at_once_all_run(user: int, place: Path, images: Path) -> None:
+    words = ["run", f"oci:{images / 'shell'}:x", "--", "bash", "-c", "echo fine"]
+    running = [popen(user, place, *words) for _ in range(5)]
+    assert [process.communicate(timeout=60) for process in running] == [("fine\n", "")] * 5
+    assert len(kept(place)) == 1
+    assert [path.name for path in (place / "cache/needed/trees").iterdir() if path.name.startswith("needed-")] == []
+
+
 def test_without_a_cache_nothing_is_kept(user: int, place: Path, images: Path) -> None:
     assert shell(user, place, images / "shell", "echo fine", "--no-cache") == "fine\n"
     assert not (place / "cache").exists()

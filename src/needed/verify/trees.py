@@ -159,7 +159,7 @@ class Trees:
             return None
         try:
             flock(lock, LOCK_SH | LOCK_NB)
-            found = _read(f"{folder}/index")
+            found = _read(f"{folder}/index") if _is_of(folder, lock) else None
             if found is not None:
                 _, writable, names, stamps = found
                 if _stamps(os.fsencode(folder), names) == stamps:
@@ -195,8 +195,14 @@ class Trees:
         except BaseException:
             bundle.remove()
             raise
-        flock(lock, LOCK_SH)
-        self._tidy(spared=key)
+        try:
+            flock(lock, LOCK_SH)
+            if not _is_of(folder, lock):
+                raise FileNotFoundError(folder)  # for a moment it was locked by nobody
+            self._tidy(spared=key)
+        except OSError:
+            os.close(lock)
+            raise
         return KeptTree(folder, tuple(bundle.writable), lock)
 
     def _record(self, asked: Asked, root: ImageRoot, defaults: Defaults, key: str) -> None:
@@ -312,6 +318,11 @@ def _is_ours(folder: str) -> bool:
     """Whether it is a folder of ours that nobody else may write to."""
     found = os.lstat(folder)
     return stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o022 and found.st_uid == os.geteuid()
+
+
+def _is_of(folder: str, lock: int) -> bool:
+    """Whether `lock` is open on the lock of the tree that stands at `folder` now. Raises OSError."""
+    return os.path.samestat(os.stat(f"{folder}/lock"), os.fstat(lock))
 
 
 def _touch(path: str) -> None:
