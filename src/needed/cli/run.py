@@ -152,9 +152,10 @@ def _kept_trees(arguments: argparse.Namespace) -> Trees | None:
     if arguments.no_cache or arguments.detach or arguments.volume or arguments.sandbox not in ("", "unshare"):
         return None
     from needed.cli.paths import cache_folder
-    from needed.verify.trees import Trees, is_kept_here
+    from needed.verify.kernel import is_at_least
+    from needed.verify.trees import LINUX, Trees
 
-    folder = cache_folder("trees") if is_kept_here(os.uname().release) else ""
+    folder = cache_folder("trees") if is_at_least(*LINUX) else ""
     return Trees(folder) if folder else None
 
 

@@ -29,6 +29,12 @@ _KEPT = ((os.ST_NOSUID, MS_NOSUID), (os.ST_NODEV, MS_NODEV), (os.ST_NOEXEC, MS_N
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def is_at_least(*release: int) -> bool:
+    """Whether this Linux is of that release or a later one (uname(2))."""
+    words = os.uname().release.split(".")[: len(release)]
+    return tuple(int(word) if word.isdigit() else 0 for word in words) >= release
+
+
 def unshare(flags: int) -> None:
     """unshare(2)."""
     _check(_libc.unshare(flags), "unshare")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from needed.verify.bundle import Bundle, BundleTree
     from needed.verify.command import Command, Limits
     from needed.verify.host_tree import HostTree
+    from needed.verify.pids import Group
     from needed.verify.trees import KeptTree
 
     Tree = Bundle | BundleTree | HostTree | KeptTree
@@ -40,6 +41,7 @@ LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/sel
          "ptmx": "pts/ptmx"}  # fmt: skip
 NOT_FOUND, NOT_EXECUTABLE, BROKEN = 127, 126, 125  # as of a shell, and of docker run for what is its own
 READ_ONLY, MASKED = ("sys", "sysrq-trigger", "irq", "bus", "fs"), ("kcore", "keys", "timer_list", "sched_debug")
+OWN_PID_MAX = (6, 14)
 LEAST_PIDS = 301  # RESERVED_PIDS and one (kernel/pid.c)
 LONGEST = 5.0  # seconds until the kernel has ended what it was told to end
 _PORT = struct.Struct("!H")
@@ -48,8 +50,10 @@ _PORT = struct.Struct("!H")
 class Started:
     """A keeper with its program. `control` reaches it, `failure` tells why nothing was started."""
 
-    def __init__(self, keeper: int, control: socket.socket, failure: int = -1) -> None:
-        self.keeper, self._control, self._failure = keeper, control, failure
+    def __init__(
+        self, keeper: int, control: socket.socket, failure: int = -1, group: Group | None = None
+    ) -> None:
+        self.keeper, self._control, self._failure, self._group = keeper, control, failure, group
 
     def connect(self, port: int) -> socket.socket | None:
         """A connection to 127.0.0.1:`port` inside; None if nobody listens there."""
@@ -110,6 +114,8 @@ class Started:
 
     def close(self) -> None:
         self._control.close()
+        if self._group is not None:
+            self._group.remove()
 
 
 def ask(process: int, number: int) -> bool:
@@ -131,9 +137,16 @@ def start(
     """Start `command` in `bundle` with these standard streams."""
     ours, theirs = socket.socketpair()
     reading, writing = os.pipe()
+    group = None
+    if os.geteuid() == 0 and not kernel.is_at_least(*OWN_PID_MAX):
+        from needed.verify.pids import make_group
+
+        group = make_group(limits.processes + 1)
     keeper = os.fork()
     if keeper == 0:
         try:
+            if group is not None:
+                group.enter()
             ours.close()
             os.close(reading)
             keep(bundle, command, limits, (streams, theirs, writing))
@@ -141,7 +154,7 @@ def start(
             os._exit(BROKEN)
     theirs.close()
     os.close(writing)
-    return Started(keeper, ours, reading)
+    return Started(keeper, ours, reading, group)
 
 
 def keep(
@@ -235,8 +248,7 @@ def _mount_proc(folder: str, limits: Limits) -> None:
     where we are root the sandbox's user is root outside (as of the OCI runtime's readonlyPaths and maskedPaths)."""
     mount("proc", folder, "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
     # The kernel asks RLIMIT_NPROC of nobody who is root outside; from 6.14 on a name space has a pid_max of its own.
-    release = os.uname().release.split(".")
-    if tuple(int(word) if word.isdigit() else 0 for word in release[:2]) >= (6, 14):
+    if kernel.is_at_least(*OWN_PID_MAX):
         _tell(f"{folder}/sys/kernel/pid_max", str(max(limits.processes + 1, LEAST_PIDS)), optional=True)
     for name in READ_ONLY:
         if os.path.exists(f"{folder}/{name}"):

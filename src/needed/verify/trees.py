@@ -33,7 +33,7 @@ HOUR = 3600
 FRESH = 2.0  # seconds: within this a file system may give two changes one time (FAT)
 LAYOUT = ("oci-layout", "index.json")
 KEPT = ("oci", "oci-archive", "docker-archive")  # the transports of files
-OVERLAY = (6, 6)  # from here on tmpfs has the attributes `user.overlay.` that an upper layer needs
+LINUX = (6, 6)  # from here on tmpfs has the attributes `user.overlay.` that an upper layer needs
 # What of an ELF header says the machine: class and byte order, and e_machine (elf(5)).
 _ELF, _MACHINE = b"\x7fELF", (slice(4, 6), slice(18, 20))
 
@@ -259,12 +259,6 @@ class Trees:
             if lock >= 0:
                 os.close(lock)
         return True
-
-
-def is_kept_here(release: str) -> bool:
-    """Whether a kernel of this release (uname(2)) lets anybody mount an overlay with an upper layer in memory."""
-    words = release.split(".")
-    return tuple(int(word) if word.isdigit() else 0 for word in words[:2]) >= OVERLAY
 
 
 def _walk(folder: bytes) -> tuple[list[bytes], int]:
