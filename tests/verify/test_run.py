@@ -82,7 +82,8 @@ def command_of(user: int) -> list[str]:
 
 
 def popen(user: int, place: Path, *words: str | Path, **settings: object) -> subprocess.Popen[str]:
-    env = {**os.environ, "TMPDIR": str(place / "tmp"), "XDG_RUNTIME_DIR": str(place), "PYTHONPATH": PATHS}
+    folders = {"TMPDIR": str(place / "tmp"), "XDG_RUNTIME_DIR": str(place), "XDG_CACHE_HOME": str(place / "cache")}
+    env = {**os.environ, **folders, "PYTHONPATH": PATHS}
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     # A job in the background of a shell ignores Ctrl-C, and so would all that it starts.
     command = ["env", "--default-signal=INT", *command_of(user), *map(str, words)]
@@ -376,19 +377,19 @@ def test_what_cannot_be_started_detached_is_said_at_once(needed: Run, images: Pa
 
 
 def test_a_tree_of_a_killed_run_goes_with_the_next_one(user: int, place: Path, images: Path, needed: Run) -> None:
-    with popen(user, place, *bash(images, "echo up; while :; do sleep 1; done")) as process:
+    with popen(user, place, *bash(images, "echo up; while :; do sleep 1; done", "--no-cache")) as process:
         assert process.stdout
         process.stdout.readline()
         process.kill()
     left = os.listdir(place / "tmp")
     assert len(left) == 1
-    needed(*bash(images, ":"))
+    needed(*bash(images, ":", "--no-cache"))
     assert os.listdir(place / "tmp") == left, "it may be somebody's of this moment"
     deadline = time.monotonic() + 20
     os.utime(place / "tmp" / left[0], (0, 0))
     while os.listdir(place / "tmp"):  # the kernel may still be ending what ran in it
         assert time.monotonic() < deadline
-        needed(*bash(images, ":"))
+        needed(*bash(images, ":", "--no-cache"))
 
 
 def test_a_state_folder_of_somebody_else_is_not_used(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import sys
 from needed.cli.additions import parse_addition
 from needed.cli.choices import add_rule_options, choices_of
 from needed.cli.console import Progress, write, write_sentence
-from needed.cli.paths import absolute, to_host
+from needed.cli.paths import absolute, cache_folder, to_host
 from needed.cli.roots import docker_host, open_root_option, root_for, temporary_folder
 from needed.errors import UsageError
 from needed.report.text import printable
@@ -401,9 +401,8 @@ def member_cache() -> MemberCache | None:
     """In the user's cache folder (XDG base directories); None for a user without a home."""
     from needed.output.member_cache import MemberCache
 
-    home = os.environ.get("HOME", "")
-    folder = os.environ.get("XDG_CACHE_HOME", "") or (f"{home}/.cache" if home else "")
-    return MemberCache(f"{folder}/needed/members") if folder.startswith("/") else None
+    folder = cache_folder("members")
+    return MemberCache(folder) if folder else None
 
 
 def _codec(text: str | None, destinations: list[Destination]) -> Codec:

@@ -35,3 +35,10 @@ def absolute(path: str) -> str:
 def to_host(path: str) -> str:
     """The same bytes as the functions of `os` want them under this locale."""
     return os.fsdecode(path.encode("utf-8", "surrogateescape"))
+
+
+def cache_folder(name: str) -> str:
+    """Our own `name` in the user's cache folder (XDG base directories); "" for a user without a home."""
+    home = os.environ.get("HOME", "")
+    folder = os.environ.get("XDG_CACHE_HOME", "") or (f"{home}/.cache" if home else "")
+    return f"{folder}/needed/{name}" if folder.startswith("/") else ""

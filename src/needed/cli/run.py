@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from needed.root import Root
     from needed.verify.attached import Signals
     from needed.verify.command import Command, Limits, Mount, Outcome
+    from needed.verify.forward import Forwarder
+    from needed.verify.process import Running
+    from needed.verify.terminal import Terminal
+    from needed.verify.trees import Asked, Defaults, KeptTree, Trees
 
 _EXAMPLES = """\
 examples:
@@ -58,29 +62,108 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--memory", default="4G", metavar="SIZE", help="end it when it has more (default 4G)")
     parser.add_argument("--processes", default="1024", metavar="N", help="let it have N processes at most (1024)")
     parser.add_argument("--platform", default="", metavar="OS/ARCH", help="of an image for several (default: ours)")
+    parser.add_argument("--no-cache", action="store_true", help="unpack the image anew, and do not keep that")
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing of our own")
     parser.set_defaults(run=run, command=None)
 
 
 def run(arguments: argparse.Namespace) -> int:
     from needed.verify.attached import Signals, Stopped
-    from needed.verify.sandbox import check_name
 
-    image, *words = arguments.image
-    words = words if arguments.command is None else words + arguments.command
     if arguments.sandbox:
+        from needed.verify.sandbox import check_name
+
         check_name(arguments.sandbox)
     limits = _limits(arguments)
     with Signals() as signals:
         try:
-            root = _open(image, arguments.platform)
-            command = _command(arguments, root, tuple(words))
+            program = _Program(arguments, limits)
             if arguments.detach:
-                return _detach(arguments, root, command, limits)
-            outcome = _attach(arguments, (root, command, limits), signals)
+                return _detach(arguments, program)
+            outcome = _attach(arguments, program, signals)
         except Stopped as stopped:
             return 128 + stopped.number
     return _status(outcome, arguments)
+
+
+class _Program:
+    """What is run: `command` in the tree `root`, or in one that was kept, where `root` need not be read."""
+
+    def __init__(self, arguments: argparse.Namespace, limits: Limits) -> None:
+        self.limits = limits
+        self._arguments = arguments
+        self._root: Root | None = None
+        self._tree: KeptTree | None = None
+        words = arguments.image[1:]
+        given = tuple(words if arguments.command is None else words + arguments.command)
+        trees = _kept_trees(arguments)
+        asked = trees and _asked(arguments)
+        found = trees.recall(asked) if trees and asked else None
+        if found:
+            self._tree, defaults = found
+            self.command = _command(arguments, defaults, (defaults.user, defaults.home), given)
+            return
+        from needed.verify.command import find_user
+        from needed.verify.trees import Defaults
+
+        root = self.root
+        config: ImageConfig | None = getattr(root, "config", None)
+        who = find_user(root, arguments.user or (config.user if config else ""))
+        self.command = _command(arguments, config, who, given)
+        if trees and asked and config:
+            from needed.image.root import ImageRoot
+
+            assert isinstance(root, ImageRoot)
+            defaults = Defaults(config.entrypoint, config.cmd, config.env, config.working_dir, *who)
+            self._tree = trees.keep(asked, root, defaults)
+
+    @property
+    def root(self) -> Root:
+        """The image's tree, read if it was not yet."""
+        if self._root is None:
+            self._root = _open(self._arguments.image[0], self._arguments.platform)
+        return self._root
+
+    def begin(self, streams: tuple[int, int, int]) -> Running:
+        """Start it in the sandbox that was asked for, or in the first that works. Raises as `sandbox.begin`."""
+        from needed.errors import SandboxError
+
+        if self._tree is not None:
+            from needed.verify.process import start_here
+
+            self._tree.memory = self.limits.memory
+            try:
+                return start_here(self._tree, self.command, self.limits, streams)
+            except SandboxError:
+                pass  # no overlay, or no name spaces: a copy, or another sandbox
+        from needed.verify.sandbox import begin
+
+        folder = temporary_folder()
+        return begin(self._arguments.sandbox, self.root, self.command, self.limits, streams, folder)
+
+    def close(self) -> None:
+        """Others may take the kept tree away."""
+        if self._tree is not None:
+            self._tree.close()
+
+
+def _kept_trees(arguments: argparse.Namespace) -> Trees | None:
+    """In the user's cache folder; None where trees cannot be shown from there, or are not to be."""
+    if arguments.no_cache or arguments.detach or arguments.volume or arguments.sandbox not in ("", "unshare"):
+        return None
+    from needed.cli.paths import cache_folder
+    from needed.verify.kernel import is_at_least
+    from needed.verify.trees import LINUX, Trees
+
+    folder = cache_folder("trees") if is_at_least(*LINUX) else ""
+    return Trees(folder) if folder else None
+
+
+def _asked(arguments: argparse.Namespace) -> Asked | None:
+    from needed.cli.paths import to_host
+    from needed.verify.trees import asked_of
+
+    return asked_of(to_host(arguments.image[0]), arguments.platform, arguments.user)
 
 
 def _open(image: str, platform: str) -> Root:
@@ -97,11 +180,15 @@ def _open(image: str, platform: str) -> Root:
     return root
 
 
-def _command(arguments: argparse.Namespace, root: Root, words: tuple[str, ...]) -> Command:
+def _command(
+    arguments: argparse.Namespace,
+    config: ImageConfig | Defaults | None,
+    who: tuple[tuple[int, int], str],
+    words: tuple[str, ...],
+) -> Command:
     from needed.value import replace
-    from needed.verify.command import command_of
+    from needed.verify.command import command_by
 
-    config: ImageConfig | None = getattr(root, "config", None)
     if arguments.entrypoint is not None:
         words = (arguments.entrypoint, *words)
         config = replace(config, entrypoint=(), cmd=()) if config else None
@@ -110,7 +197,7 @@ def _command(arguments: argparse.Namespace, root: Root, words: tuple[str, ...]) 
             raise UsageError(f"{item}: a variable is given as NAME=VALUE")
     if arguments.network not in ("none", "host"):
         raise UsageError(f"{arguments.network}: a network is none or host")
-    command = command_of(config, root, words, user=arguments.user, env=tuple(arguments.env or ()))
+    command = command_by(config, words, who, env=tuple(arguments.env or ()))
     env = command.env
     if arguments.tty and "TERM" not in dict(env):
         env = (*env, ("TERM", os.environ.get("TERM", "xterm")))
@@ -161,39 +248,53 @@ def _size(text: str) -> int:
     return int(number) * _UNITS[unit]
 
 
-def _attach(arguments: argparse.Namespace, what: tuple[Root, Command, Limits], signals: Signals) -> Outcome:
+def _attach(arguments: argparse.Namespace, program: _Program, signals: Signals) -> Outcome:
+    given = 0 if arguments.interactive else os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    if not arguments.publish and not arguments.tty:
+        return _wait(program, signals, (given, 1, 2))
     from contextlib import ExitStack
 
-    from needed.verify.attached import wait
-    from needed.verify.sandbox import begin, has_own_terminal
+    from needed.verify.sandbox import has_own_terminal
 
     with ExitStack() as stack:
-        forwarder = None
+        forwarder = terminal = None
         if arguments.publish:
             from needed.verify.forward import Forwarder, parse_ports
 
             forwarder = stack.enter_context(Forwarder(parse_ports(arguments.publish)))
-        terminal = None
         if arguments.tty and not has_own_terminal(arguments.sandbox):
             from needed.verify.terminal import Terminal
 
             terminal = stack.enter_context(Terminal(keys=arguments.interactive))
-            streams = (terminal.inside, terminal.inside, terminal.inside)
-        else:
-            given = 0 if arguments.interactive else os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-            streams = (given, 1, 2)
-        sys.stdout.flush()
-        signals.awaited = True
-        started = begin(arguments.sandbox, *what, streams, temporary_folder())
-        stack.callback(started.close)
+        return _wait(program, signals, (given, 1, 2), terminal=terminal, forwarder=forwarder)
+
+
+def _wait(
+    program: _Program,
+    signals: Signals,
+    streams: tuple[int, int, int],
+    *,
+    terminal: Terminal | None = None,
+    forwarder: Forwarder | None = None,
+) -> Outcome:
+    """Start it with these streams, or those of the terminal, and wait for its end."""
+    from needed.verify.attached import wait
+
+    sys.stdout.flush()
+    signals.awaited = True
+    started = program.begin((terminal.inside, terminal.inside, terminal.inside) if terminal else streams)
+    try:
         if terminal:
             terminal.release()
         if forwarder:
             forwarder.serve(started)
-        return wait(started, what[2], signals, terminal=terminal)
+        return wait(started, program.limits, signals, terminal=terminal)
+    finally:
+        started.close()
+        program.close()
 
 
-def _detach(arguments: argparse.Namespace, root: Root, command: Command, limits: Limits) -> int:
+def _detach(arguments: argparse.Namespace, program: _Program) -> int:
     from needed.cli.console import write
     from needed.verify.detached import Order, detach, free_name, state_folder
     from needed.verify.forward import parse_ports
@@ -203,7 +304,7 @@ def _detach(arguments: argparse.Namespace, root: Root, command: Command, limits:
     states = state_folder(os.environ.get("XDG_RUNTIME_DIR", ""))
     name = free_name(states, arguments.name or "", arguments.image[0])
     order = Order(name, arguments.image[0], arguments.sandbox, parse_ports(arguments.publish or []), temporary_folder())
-    detach(states, order, (root, command, limits))
+    detach(states, order, (program.root, program.command, program.limits))
     write(name)
     return 0
 

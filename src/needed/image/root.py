@@ -21,10 +21,12 @@ _devices = count(-1, -1)  # no file system has these numbers
 
 class ImageRoot:
     """The layers of one image, squashed. `config` is the image's, None where there was only a tar of files; `name` is
-    what was asked for."""
+    what was asked for; `blobs` the digests of what was read of a layout."""
 
-    def __init__(self, top: Node, config: ImageConfig | None = None, name: str = "") -> None:
-        self.config, self.name = config, name
+    def __init__(
+        self, top: Node, config: ImageConfig | None = None, name: str = "", blobs: tuple[str, ...] = ()
+    ) -> None:
+        self.config, self.name, self.blobs = config, name, blobs
         self._top, self._device = top, next(_devices)
 
     def entry(self, path: RootPath) -> Entry | None:

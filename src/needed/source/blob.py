@@ -9,6 +9,7 @@ from __future__ import annotations
 from needed.errors import ImageError
 from needed.image.codec import decompress
 from needed.image.limits import DEFAULT_LIMITS, Limits
+from needed.image.model import sha256
 from needed.image.root import ImageRoot, Region
 from needed.image.squash import IndexedLayer, squash
 from needed.image.untar import ChunkStream, FileStream, read_tar
@@ -146,9 +147,12 @@ def algorithm(digest: str) -> str:
 def _hash(digest: str) -> _Hash | None:
     if not digest:
         return None
+    name = algorithm(digest)
+    if name == "sha256":
+        return sha256()
     import hashlib
 
-    return hashlib.new(algorithm(digest))
+    return hashlib.new(name)
 
 
 def _hashed(pieces: Iterator[bytes], found: _Hash) -> Iterator[bytes]:

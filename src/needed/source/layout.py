@@ -85,6 +85,7 @@ def open_layout(root: Root, label: str, wanted: Wanted, reader: BlobReader) -> I
 class _Layout:
     def __init__(self, root: Root, label: str, reader: BlobReader) -> None:
         self._root, self._walker, self._label, self._reader = root, Walker(root), label, reader
+        self._blobs: list[str] = []
 
     def open(self, wanted: Wanted) -> ImageRoot:
         version = self._document("oci-layout").text("imageLayoutVersion")
@@ -145,7 +146,7 @@ class _Layout:
         config = parse_config(self._blob_document(config_entry, "config"))
         check_config(self._label, config, count, wanted.platform)
         top = squash(self._layers(layers, config.diff_ids), self._reader.limits)
-        return ImageRoot(top, config, self._label)
+        return ImageRoot(top, config, self._label, tuple(self._blobs))
 
     def _layers(self, layers: list[_Described], diff_ids: tuple[str, ...]) -> Iterator[IndexedLayer]:
         for number, (layer, diff_id) in enumerate(zip(layers, diff_ids, strict=True), 1):
@@ -179,6 +180,7 @@ class _Layout:
         file = self._root.open(found.path)
         if file.size != entry.size:
             raise ImageError(f"{label}: has {file.size} bytes, and {entry.size} were promised")
+        self._blobs.append(entry.digest)
         return file
 
 

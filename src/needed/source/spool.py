@@ -80,7 +80,7 @@ class Spool:
 
     def read_at(self, offset: int, size: int) -> bytes:
         if self._file is None:
-            return bytes(self._memory[offset : offset + size])
+            return bytes(memoryview(self._memory)[offset : offset + size])  # one copy; a bytearray's slice is another
         return os.pread(self._file.descriptor, size, offset)
 
     def check_unchanged(self) -> None:

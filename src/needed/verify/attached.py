@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import time
 
 from needed.verify.command import Limits, Outcome
@@ -16,11 +15,14 @@ from needed.verify.process import LOOK, over, status_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from types import FrameType, TracebackType
     from typing import Self
 
     from needed.verify.process import Running
     from needed.verify.terminal import Terminal
+else:
+    import _signal as signal  # without the names for numbers, whose import takes longer than a program's start
 
 ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 

@@ -123,14 +123,17 @@ class Bundle:
 
     def remove(self) -> None:
         """Take the tree away, whatever its modes."""
-        from shutil import rmtree
-
-        top = os.path.dirname(self.path)
-        _open_up(top)
-        rmtree(top, ignore_errors=True)
+        remove_tree(os.path.dirname(self.path))
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+    def hand_over(self, path: str) -> int:
+        """Rename the folder that the tree stands in to `path`, and let go of it: the lock is the caller's. Raises
+        OSError."""
+        os.rename(os.path.dirname(self.path), path)
+        lock, self._lock = self._lock, -1
+        return lock
 
     def _write(self) -> None:
         modes: list[tuple[bytes, int]] = []
@@ -198,6 +201,14 @@ def check_mount_points(root: Root) -> None:
             )
 
 
+def remove_tree(top: str) -> None:
+    """Take `top` away, whatever the modes in it."""
+    from shutil import rmtree
+
+    _open_up(top)
+    rmtree(top, ignore_errors=True)
+
+
 def _open_up(top: str) -> None:
     """Give us back each folder below `top`, so that it can be taken away."""
     for folder, names, _ in os.walk(os.fsencode(top)):
@@ -221,8 +232,6 @@ def _private_folder(folder: str) -> tuple[str, int]:
 
 def _remove_left(folder: str) -> None:
     """Take away trees of runs that were killed (SIGKILL): ours, older than LEFT seconds, and locked by nobody."""
-    from shutil import rmtree
-
     with os.scandir(folder) as entries:
         left = [entry for entry in entries if entry.name.startswith(PREFIX) and _is_left(entry)]
     for entry in left:
@@ -232,8 +241,7 @@ def _remove_left(folder: str) -> None:
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _open_up(entry.path)
-            rmtree(entry.path, ignore_errors=True)
+            remove_tree(entry.path)
         except OSError:
             continue  # somebody runs in it, or it cannot be taken away: it harms nobody
         finally:

@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from needed.image.model import ImageConfig
     from needed.root import Root
+    from needed.verify.trees import Defaults
 
 # What Docker gives a process whose image names none.
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -69,12 +70,23 @@ def command_of(
 
     Raises UsageError where neither says a program, or a user's name is not in the image.
     """
+    return command_by(config, words, find_user(root, user or (config.user if config else "")), env=env)
+
+
+def command_by(
+    config: ImageConfig | Defaults | None,
+    words: tuple[str, ...],
+    who: tuple[tuple[int, int], str],
+    *,
+    env: tuple[str, ...] = (),
+) -> Command:
+    """As `command_of`, of whose user number and home are known."""
     entrypoint, cmd = (config.entrypoint, config.cmd) if config else ((), ())
     argv = (*entrypoint, *(words or cmd))
     if not argv:
         hint = "say which: needed run IMAGE -- PROGRAM ARGUMENTS"
         raise UsageError("the image names no program to run", hints=[hint])
-    number, home = find_user(root, user or (config.user if config else ""))
+    number, home = who
     given = [item.partition("=") for item in (*(config.env if config else ()), *env)]
     variables = {"PATH": DEFAULT_PATH, "HOME": home} | {name: text for name, _, text in given}
     return Command(argv, tuple(variables.items()), (config.working_dir if config else "") or "/", number)

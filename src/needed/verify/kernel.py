@@ -29,6 +29,12 @@ _KEPT = ((os.ST_NOSUID, MS_NOSUID), (os.ST_NODEV, MS_NODEV), (os.ST_NOEXEC, MS_N
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def is_at_least(*release: int) -> bool:
+    """Whether this Linux is of that release or a later one (uname(2))."""
+    words = os.uname().release.split(".")[: len(release)]
+    return tuple(int(word) if word.isdigit() else 0 for word in words) >= release
+
+
 def unshare(flags: int) -> None:
     """unshare(2)."""
     _check(_libc.unshare(flags), "unshare")
@@ -114,12 +120,15 @@ def set_host_name(name: str) -> None:
 
 def raise_loopback() -> None:
     """`ip link set lo up` (netdevice(7))."""
+    import _socket  # `socket` itself imports `enum`, which takes longer than all of this
     import fcntl
-    import socket
 
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+    control = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
+    try:
         request = struct.pack("16sH14x", b"lo", 0x41)  # IFF_UP | IFF_RUNNING
-        fcntl.ioctl(control, 0x8914, request)  # SIOCSIFFLAGS
+        fcntl.ioctl(control.fileno(), 0x8914, request)  # SIOCSIFFLAGS
+    finally:
+        control.close()
 
 
 def _check(result: int, what: str) -> None:

@@ -14,10 +14,7 @@ import fcntl
 import os
 import resource
 import select
-import signal
-import socket
 import struct
-from contextlib import suppress
 
 from needed.verify import kernel
 from needed.verify.command import DEFAULT_PATH
@@ -25,27 +22,43 @@ from needed.verify.kernel import bind, mount
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
+    import socket
+
     from needed.verify.bundle import Bundle, BundleTree
     from needed.verify.command import Command, Limits
     from needed.verify.host_tree import HostTree
+    from needed.verify.pids import Group
+    from needed.verify.trees import KeptTree
+
+    Tree = Bundle | BundleTree | HostTree | KeptTree
+else:  # what these two are made of: they import `enum`, which takes longer than all that the sandbox is made by
+    import _signal as signal
+    import _socket as socket
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2",
          "ptmx": "pts/ptmx"}  # fmt: skip
 NOT_FOUND, NOT_EXECUTABLE, BROKEN = 127, 126, 125  # as of a shell, and of docker run for what is its own
 READ_ONLY, MASKED = ("sys", "sysrq-trigger", "irq", "bus", "fs"), ("kcore", "keys", "timer_list", "sched_debug")
+OWN_PID_MAX = (6, 14)
 LEAST_PIDS = 301  # RESERVED_PIDS and one (kernel/pid.c)
+LONGEST = 5.0  # seconds until the kernel has ended what it was told to end
 _PORT = struct.Struct("!H")
 
 
 class Started:
     """A keeper with its program. `control` reaches it, `failure` tells why nothing was started."""
 
-    def __init__(self, keeper: int, control: socket.socket, failure: int = -1) -> None:
-        self.keeper, self._control, self._failure = keeper, control, failure
+    def __init__(
+        self, keeper: int, control: socket.socket, failure: int = -1, group: Group | None = None
+    ) -> None:
+        self.keeper, self._control, self._failure, self._group = keeper, control, failure, group
 
     def connect(self, port: int) -> socket.socket | None:
         """A connection to 127.0.0.1:`port` inside; None if nobody listens there."""
+        import socket
+
         try:
             self._control.sendall(_PORT.pack(port))
             _, descriptors, _, _ = socket.recv_fds(self._control, 1, 1)
@@ -64,22 +77,45 @@ class Started:
     def ask(self, number: int) -> bool:
         """Send signal `number` to the program if it listens for it, and whether it does. Process 1 of a name space gets
         no other (pid_namespaces(7))."""
-        try:
-            with open(f"/proc/{self.keeper}/task/{self.keeper}/children", encoding="ascii") as file:
-                program = int(file.read().split()[0])
-        except (OSError, IndexError):
-            return False
-        return ask(program, number)
+        program = self._program()
+        return ask(program, number) if program else False
 
     def kill(self) -> None:
-        """End every process of the sandbox at once."""
+        """End every process of the sandbox at once; none is there afterwards."""
+        program = self._program()
         try:
+            first = os.pidfd_open(program) if program else -1
+        except OSError:
+            first = -1
+        try:
+            still = self._program() == program  # else the number may be somebody else's by now
             os.kill(self.keeper, signal.SIGKILL)
+            if first >= 0 and still:  # it ends with the keeper, and has ended only when all others of its have
+                select.select([first], [], [], LONGEST)
         except ProcessLookupError:
             return
+        finally:
+            if first >= 0:
+                os.close(first)
+
+    def _program(self) -> int:
+        """The number of process 1 of the sandbox, 0 if there is none."""
+        try:
+            descriptor = os.open(f"/proc/{self.keeper}/task/{self.keeper}/children", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return 0
+        try:
+            children = os.read(descriptor, 64).split()
+        except OSError:
+            return 0
+        finally:
+            os.close(descriptor)
+        return int(children[0]) if children else 0
 
     def close(self) -> None:
         self._control.close()
+        if self._group is not None:
+            self._group.remove()
 
 
 def ask(process: int, number: int) -> bool:
@@ -96,14 +132,21 @@ def ask(process: int, number: int) -> bool:
 
 
 def start(
-    bundle: Bundle | BundleTree | HostTree, command: Command, limits: Limits, streams: tuple[int, int, int]
+    bundle: Tree, command: Command, limits: Limits, streams: tuple[int, int, int]
 ) -> Started:
     """Start `command` in `bundle` with these standard streams."""
     ours, theirs = socket.socketpair()
     reading, writing = os.pipe()
+    group = None
+    if os.geteuid() == 0 and not kernel.is_at_least(*OWN_PID_MAX):
+        from needed.verify.pids import make_group
+
+        group = make_group(limits.processes + 1)
     keeper = os.fork()
     if keeper == 0:
         try:
+            if group is not None:
+                group.enter()
             ours.close()
             os.close(reading)
             keep(bundle, command, limits, (streams, theirs, writing))
@@ -111,11 +154,11 @@ def start(
             os._exit(BROKEN)
     theirs.close()
     os.close(writing)
-    return Started(keeper, ours, reading)
+    return Started(keeper, ours, reading, group)
 
 
 def keep(
-    bundle: Bundle | BundleTree | HostTree,
+    bundle: Tree,
     command: Command,
     limits: Limits,
     ends: tuple[tuple[int, int, int], socket.socket, int],
@@ -149,17 +192,29 @@ def _enter(command: Command) -> None:
         ("uid_map", f"{command.user[0]} {user} 1"),
         ("gid_map", f"{command.user[1]} {group} 1"),
     ):
-        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
-            file.write(text)
+        _tell(f"/proc/self/{name}", text)
     kernel.set_host_name("needed")
     if command.network == "none":
         kernel.raise_loopback()
         # As in an engine: port 80 is anybody's, for the network is the sandbox's own (ip(7)).
-        with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", "w", encoding="ascii") as file:
-            file.write("0")
+        _tell("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0")
 
 
-def _mount_tree(bundle: Bundle | BundleTree | HostTree, command: Command) -> None:
+def _tell(path: str, text: str, *, optional: bool = False) -> None:
+    """Write to a file of the kernel's. What `open` imports for text takes as long as the name spaces themselves."""
+    descriptor = -1
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        os.write(descriptor, text.encode())
+    except OSError:
+        if not optional:
+            raise
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _mount_tree(bundle: Tree, command: Command) -> None:
     mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
     top, everything = bundle.path, "/" in bundle.writable
     bundle.show()
@@ -177,8 +232,7 @@ def _mount_tree(bundle: Bundle | BundleTree | HostTree, command: Command) -> Non
 def _mount_devices(folder: str, flags: int) -> None:
     mount("tmpfs", folder, "tmpfs", flags, "mode=0755,size=1m")
     for name in DEVICES:
-        with open(f"{folder}/{name}", "wb"):
-            pass
+        os.mknod(f"{folder}/{name}")
         mount(f"/dev/{name}", f"{folder}/{name}", flags=kernel.MS_BIND)
     for name, target in LINKS.items():
         os.symlink(target, f"{folder}/{name}")
@@ -194,10 +248,8 @@ def _mount_proc(folder: str, limits: Limits) -> None:
     where we are root the sandbox's user is root outside (as of the OCI runtime's readonlyPaths and maskedPaths)."""
     mount("proc", folder, "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
     # The kernel asks RLIMIT_NPROC of nobody who is root outside; from 6.14 on a name space has a pid_max of its own.
-    release = os.uname().release.split(".")
-    if tuple(int(word) if word.isdigit() else 0 for word in release[:2]) >= (6, 14):
-        with suppress(OSError), open(f"{folder}/sys/kernel/pid_max", "w", encoding="ascii") as file:
-            file.write(str(max(limits.processes + 1, LEAST_PIDS)))
+    if kernel.is_at_least(*OWN_PID_MAX):
+        _tell(f"{folder}/sys/kernel/pid_max", str(max(limits.processes + 1, LEAST_PIDS)), optional=True)
     for name in READ_ONLY:
         if os.path.exists(f"{folder}/{name}"):
             bind(f"{folder}/{name}", f"{folder}/{name}", read_only=True)
@@ -207,7 +259,7 @@ def _mount_proc(folder: str, limits: Limits) -> None:
 
 
 def _become(
-    bundle: Bundle | BundleTree | HostTree, command: Command, limits: Limits, ends: tuple[tuple[int, int, int], int]
+    bundle: Tree, command: Command, limits: Limits, ends: tuple[tuple[int, int, int], int]
 ) -> None:
     """Process 1 of the sandbox: the last of ours, then the program. What fails is said before it ends."""
     streams, failure = ends
@@ -289,7 +341,8 @@ def _answer(control: socket.socket, port: int) -> None:
         connection.settimeout(5)
         connection.connect(("127.0.0.1", port))
         connection.settimeout(None)
-        socket.send_fds(control, [b"+"], [connection.fileno()])
+        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", connection.fileno()))
+        control.sendmsg([b"+"], [rights])
     except OSError:
         control.sendall(b"-")
     finally:

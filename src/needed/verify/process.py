@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from needed.verify.bundle import Bundle
     from needed.verify.command import Command
     from needed.verify.namespaces import Started
+    from needed.verify.trees import KeptTree
 
     class Running(Protocol):
         """A program in a sandbox of any kind. `keeper` is our child, which ends when the program does."""
@@ -73,7 +74,7 @@ def run_command(
     return capture(lambda streams: start_here(bundle, command, limits, streams), limits, stdin=stdin, probe=probe)
 
 
-def start_here(bundle: Bundle, command: Command, limits: Limits, streams: tuple[int, int, int]) -> Started:
+def start_here(bundle: Bundle | KeptTree, command: Command, limits: Limits, streams: tuple[int, int, int]) -> Started:
     """`command` in a sandbox of name spaces, begun. Raises SandboxError where none can be made."""
     started = start(bundle, command, limits, streams)
     try:
