@@ -39,7 +39,7 @@ bench: $(VENV)/.test
 	$(RUN) -m compileall -q src  # what pip does with an installed wheel
 	$(RUN) -m benchmarks.bench $(ARGS)
 
-sizes: $(VENV)/.test
+sizes: $(VENV)/.engines
 	$(RUN) tools/debian_packages.py
 	$(RUN) -m benchmarks.sizes
 

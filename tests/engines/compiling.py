@@ -13,56 +13,11 @@ from tests.engines.conftest import NEEDED
 from needed.elf import parse_elf
 from needed.elf.model import ElfFile
 
+EXAMPLES = Path(__file__).parents[2] / "examples/web"
 HELLO_C = '#include <stdio.h>\nint main(void) { return puts("hello from C") < 0; }\n'
 HELLO_CPP = '#include <iostream>\nint main() { std::cout << "hello from C++" << std::endl; }\n'
-SERVER_C = r"""
-#include <arpa/inet.h>
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-static const char answer[] =
-	"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 12\r\nConnection: close\r\n\r\nhello from C";
-
-int main(void) {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(8080)};
-	int on = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
-	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	signal(SIGPIPE, SIG_IGN);
-	if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 16)) {
-		perror("listen");
-		return 1;
-	}
-	for (;;) {
-		char request[4096];
-		int client = accept(listener, NULL, NULL);
-		if (client < 0) continue;
-		if (read(client, request, sizeof request) > 0) write(client, answer, strlen(answer));
-		close(client);
-	}
-}
-"""
-SERVER_RUST = r"""
-use std::io::{Read, Write};
-use std::net::TcpListener;
-
-fn main() {
-    let listener = TcpListener::bind("0.0.0.0:8080").expect("port 8080");
-    for stream in listener.incoming() {
-        let mut stream = match stream {
-            Ok(stream) => stream,
-            Err(_) => continue,
-        };
-        let mut request = [0; 4096];
-        let _ = stream.read(&mut request);
-        let body = "hello from Rust";
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-        let _ = write!(stream, "{}{}", head, body);
-    }
-}
-"""
+SERVER_C = (EXAMPLES / "server.c").read_text()
+SERVER_RUST = (EXAMPLES / "server.rs").read_text()
 MANIFEST = '[package]\nname = "web"\nversion = "0.1.0"\nedition = "2021"\n'
 
 
