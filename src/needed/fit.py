@@ -24,9 +24,9 @@ from needed.rules.choices import EVERY
 from needed.rules.finding import Traced
 from needed.value import replace, value
 from needed.verify.bundle import Bundle
-from needed.verify.command import Limits, command_of
+from needed.verify.command import Limits
 from needed.verify.host_tree import host_tree, mount_point
-from needed.verify.judge import NOT_VERIFIED, VERIFIED, Subject, verify
+from needed.verify.judge import NOT_VERIFIED, VERIFIED, Subject, command_of_check, verify
 from needed.verify.probes import Probing
 from needed.verify.secrets import what_secret
 from needed.verify.trace import KINDS, merge_traces, traced_paths
@@ -157,7 +157,7 @@ def _judge(ground: Ground, planned: Plan) -> Verdict:
 def _commands(ground: Ground, planned: Plan, root: Root) -> Iterator[tuple[Check, Command]]:
     config = ground.configure(planned)
     for check in ground.checks:
-        yield check, command_of(config, root, check.args, user=check.user, env=check.env)
+        yield check, command_of_check(check, config, root)
 
 
 def _trace(ground: Ground, planned: Plan) -> Trace:

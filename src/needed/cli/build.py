@@ -151,7 +151,8 @@ def run(arguments: argparse.Namespace) -> int:
     configuration = wanted.configuration(planned, wanted.choices)
     if arguments.verify or arguments.verify_args is not None:
         stop_on_signals()
-        _verify(arguments, planned, configuration, wanted.root)
+        verdict = _verify(arguments, planned, configuration, wanted.root)
+        return write_out(arguments, planned, configuration, wanted, {"verdict": verdict})
     return write_out(arguments, planned, configuration, wanted)
 
 
@@ -228,13 +229,16 @@ def write_out(
     return 0
 
 
-def _verify(arguments: argparse.Namespace, planned: Plan, configuration: Configuration, source: Root) -> None:
-    """Run what would be written. Raises VerifyError unless it passes, SandboxError where nothing can run it."""
+def _verify(
+    arguments: argparse.Namespace, planned: Plan, configuration: Configuration, source: Root
+) -> dict[str, object]:
+    """Run what would be written; the verdict, for `--json`. Raises VerifyError unless it passes, SandboxError where
+    nothing can run it."""
     from needed.cli.verify import checks_in, judge
     from needed.errors import SandboxError, VerifyError
     from needed.image.build import config_of
     from needed.proof import RootfsRoot
-    from needed.report.verify import render_verdict
+    from needed.report.verify import render_verdict, verdict_object
     from needed.verify.checks import STARTS, Check
     from needed.verify.judge import Subject
 
@@ -246,7 +250,7 @@ def _verify(arguments: argparse.Namespace, planned: Plan, configuration: Configu
     if verdict.exit_code == 0:
         for line in () if arguments.quiet or arguments.json else lines:
             write(line, sys.stderr)
-        return
+        return verdict_object(verdict, "what was built")
     kind = SandboxError if verdict.exit_code == SandboxError.exit_code else VerifyError
     raise kind("nothing was written, for the image was not shown to run", details=lines)
 

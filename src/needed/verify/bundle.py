@@ -65,6 +65,7 @@ class BundleTree:
 
     path: str
     writable: tuple[str, ...]
+    noun: str = "image"
 
     def show(self) -> None:
         """Make a mount of it, in a name space of mounts that is the sandbox's alone. Raises OSError."""
@@ -83,6 +84,8 @@ class BundleTree:
 
 class Bundle:
     """The tree in a folder of its own. `writable` are the places that the user may write to, "/" for all."""
+
+    noun = "image"  # what a message calls it
 
     def __init__(self, root: Root, user: tuple[int, int], folder: str) -> None:
         """Raises ImageError for a tree that no sandbox can show, OutputError, ReadError."""

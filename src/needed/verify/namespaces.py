@@ -230,7 +230,7 @@ def _become(
             os.chdir(command.directory)
             os.closerange(3, failure)
             os.closerange(failure + 1, 1024)
-            _execute(command)
+            _execute(command, bundle.noun)
         except OSError as error:
             what = command.directory if error.filename == command.directory else command.argv[0]
             status = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
@@ -241,8 +241,9 @@ def _become(
         os._exit(status)
 
 
-def _execute(command: Command) -> None:
-    """execvpe(3), without the modules that Python's imports for it: their files are out of sight by now."""
+def _execute(command: Command, noun: str) -> None:
+    """execvpe(3), without the modules that Python's imports for it: their files are out of sight by now. `noun` is what
+    the tree is called."""
     name, env = command.argv[0], dict(command.env)
     folders = [""] if "/" in name else [f"{folder or '.'}/" for folder in env.get("PATH", DEFAULT_PATH).split(":")]
     denied: OSError | None = None
@@ -253,7 +254,7 @@ def _execute(command: Command) -> None:
             continue
         except PermissionError as error:
             denied = error
-    raise denied or FileNotFoundError(errno.ENOENT, "not found in the image, or its interpreter is not")
+    raise denied or FileNotFoundError(errno.ENOENT, f"not found in the {noun}, or its interpreter is not")
 
 
 def _take_terminal() -> None:
