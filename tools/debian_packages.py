@@ -29,6 +29,7 @@ PACKAGES = {
     "curl": "curl",
     "debian-archive-keyring": "/usr/share/keyrings/debian-archive-keyring.gpg",
     "docker.io": "dockerd",
+    "ffmpeg": "ffmpeg",
     "file": "file",
     "fontconfig": "fc-match",
     "fonts-dejavu-core": "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",

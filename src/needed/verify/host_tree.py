@@ -26,8 +26,9 @@ MOUNT_POINTS = ("/dev", "/proc")
 @value
 class HostTree:
     """The tree at `source` of this machine, shown at the empty folder `path`. `hidden` and `shown` are paths inside it
-    without a link in them, folders or files, `scratch` folders that are empty even there, and `kept` hidden ones that
-    are there, empty. Nothing else is `writable`. `noun` is what a message calls it."""
+    without a link in them, folders or files, `scratch` folders that are empty even there, `kept` hidden ones that are
+    there, empty, and `links` hidden links that lead to what is shown, with their targets. Nothing else is `writable`.
+    `noun` is what a message calls it."""
 
     source: str
     path: str
@@ -35,6 +36,7 @@ class HostTree:
     shown: tuple[str, ...] = ()
     scratch: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
     writable: tuple[str, ...] = ()
     noun: str = "root"
 
@@ -58,6 +60,9 @@ class HostTree:
                     pass
             kernel.mount(origin, target, flags=kernel.MS_BIND | kernel.MS_REC)
             kernel.make_read_only(target)
+        for place, leads_to in self.links:
+            os.makedirs(os.path.dirname(self.path + place), exist_ok=True)
+            os.symlink(leads_to, self.path + place)
         for place in self.scratch:
             if _is_below(place, self.hidden) and not _is_below(place, self.shown):
                 os.makedirs(self.path + place, exist_ok=True)
@@ -102,14 +107,20 @@ def host_tree(
     outer = tuple(one for one in hidden if not _is_below(one, [other for other in hidden if other != one]))
     shown: dict[str, None] = {}
     kept: dict[str, None] = {}
+    links: dict[str, str] = {}
     for name in wanted:
         found = walker.find(name)
         if found is not None and _is_below(found.path, outer):
             (kept if found.path in hidden else shown)[found.path] = None
+        for link in found.links if found is not None else ():
+            entry = root.entry(link) if _is_below(link, outer) else None
+            if entry is not None:
+                links[link] = entry.target
     apart = (one for one in sorted(shown) if not _is_below(one, [other for other in shown if other != one]))
+    hops = tuple((link, target) for link, target in links.items() if not _is_below(link, shown))
     places = filter(None, map(walker.find, scratch))
     empty = dict.fromkeys(one.path for one in places if one.entry.kind == "directory" and one.path != "/")
-    return HostTree(root.path, point, outer, tuple(apart), tuple(empty), tuple(kept))
+    return HostTree(root.path, point, outer, tuple(apart), tuple(empty), tuple(kept), hops)
 
 
 def mount_point(folder: str) -> str:

@@ -24,7 +24,7 @@ def orders(tree: HostTree | BundleTree, command: Command, limits: Limits) -> byt
         words = [tree.path, tree.writable]
     else:
         source = os.fsencode(tree.source).decode("utf-8", "surrogateescape")
-        words = [source, tree.path, tree.hidden, tree.shown, tree.scratch, tree.kept]
+        words = [source, tree.path, tree.hidden, tree.shown, tree.scratch, tree.kept, tree.links]
     started = [command.argv, command.env, command.directory, command.user, command.network]
     bounds = [limits.seconds, limits.memory, limits.processes]
     return json.dumps([words, started, bounds]).encode()
