@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from needed.verify.trace import Trace, Tracer
 
 MAX_ROUNDS = 8
+PIECE = 1 << 20
 MAX_TRIALS = 40  # of `shrink` unless it is told otherwise, each a plan and a run of all checks
 TRACED = 1.0  # seconds in which a traced service may still answer otherwise: it was judged elsewhere
 MAX_TAKEN = 20_000  # paths, of all rounds
@@ -288,6 +289,8 @@ class _Finder:
                 if there.path in seen:
                     continue
                 seen.add(there.path)
+                if copied := self._copied(there, trace.executed):
+                    how, by = "same", (copied,)
             yield Traced(path, how, by, reason)
 
     def _unlisted(self, planned: Plan, trace: Trace, inside: Walker, number: int) -> Iterator[Traced]:
@@ -350,6 +353,14 @@ class _Finder:
         runs = there.entry.mode & 0o111 and (head == b"\x7fELF" or head[:2] == b"#!")
         return "executed" if runs else "opened"
 
+    def _copied(self, there: Found, programs: Iterable[str]) -> str:
+        """Which of `programs` the file is a copy of, "" of none: git has itself once more among its helpers."""
+        for program in programs:
+            other = self._find(program)
+            if other is not None and other.path != there.path and _is_same(self.ground.source, there, other):
+                return other.path
+        return ""
+
     def _resolves(self, name: str, programs: tuple[str, ...]) -> bool:
         """Whether the loader, in the source root, finds the library `name` for one of `programs`."""
         for program in programs:
@@ -363,6 +374,23 @@ class _Finder:
             if opened is not None and not opened.lacks:
                 return True
         return False
+
+
+def _is_same(root: Root, one: Found, other: Found) -> bool:
+    """Whether two files have the same bytes."""
+    if one.entry.size != other.entry.size or other.entry.kind != "file":
+        return False
+    first, second = root.open(one.path), root.open(other.path)
+    try:
+        offset = 0
+        while piece := first.read_at(offset, PIECE):
+            if second.read_at(offset, len(piece)) != piece:
+                return False
+            offset += len(piece)
+        return True
+    finally:
+        first.close()
+        second.close()
 
 
 @value

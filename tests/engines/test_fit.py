@@ -7,14 +7,9 @@ the rules make.
 from __future__ import annotations
 
 import json
-import sys
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import rmtree
 
-import pytest
 from tests.engines.conftest import Needed
 from tests.engines.engines import Docker, run
 from tests.engines.git_server import certificate, serve
@@ -77,26 +72,13 @@ def test_nginx_from_its_binary_and_its_configuration(docker: Docker, needed: Nee
         assert wait_for(inside, docker, container) == "200\n"
 
 
-@pytest.fixture
-def site() -> Iterator[Path]:
-    """A folder that no sandbox hides."""
-    folder = Path(tempfile.mkdtemp(prefix="needed-", dir="/srv"))
-    folder.chmod(0o755)
-    try:
-        yield folder
-    finally:
-        rmtree(folder)
-
-
-def test_a_python_application_of_a_virtual_environment(docker: Docker, needed: Needed, site: Path) -> None:
-    run(sys.executable, "-m", "venv", site / "venv")
-    run(site / "venv/bin/pip", "install", "--quiet", "flask")
+def test_a_python_application_of_a_virtual_environment(docker: Docker, needed: Needed, flask: Path) -> None:
     port = free_port()
-    program = site / "app.py"
-    program.write_text(APPLICATION.format(python=site / "venv/bin/python", port=port))
+    program = flask.parent / "app.py"  # its folder is hidden from no program
+    program.write_text(APPLICATION.format(python=flask / "bin/python", port=port))
     program.chmod(0o755)
-    (site / "templates").mkdir()
-    (site / "templates/page.html").write_text("hello from {{ name }}")
+    (flask.parent / "templates").mkdir()
+    (flask.parent / "templates/page.html").write_text("hello from {{ name }}")
     asked = ("--http", f"{port}/", "--http-contains", "hello from flask")
     found = fit(docker, needed, "fit-flask", (program, "--shrink", "--trials", "4", *asked))
     assert found.size < found.grown <= by_rules(needed, program)

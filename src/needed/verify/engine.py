@@ -98,6 +98,8 @@ def _words(engine: str, name: str, command: Command, limits: Limits) -> list[str
     words += ["--network", command.network, "--pids-limit", str(limits.processes), "--memory", str(limits.memory)]
     words += ["--security-opt", "no-new-privileges", "--cap-drop", "ALL"]
     words += ["--user", f"{command.user[0]}:{command.user[1]}", "--workdir", command.directory]
+    if command.network == "none":  # as Docker has it, and Podman does not: any port of a network that is its own (ip(7))
+        words += ["--sysctl", "net.ipv4.ip_unprivileged_port_start=0"]
     for variable, text in command.env:
         words += ["--env", f"{variable}={text}"]
     for one in command.mounts:
