@@ -254,12 +254,40 @@ def engines(docker: Docker, podman: Podman, sources: Path) -> dict[str, str]:
     }  # fmt: skip
 
 
+Verify = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def verify(sources: Path, engines: dict[str, str]) -> Verify:
+    """`needed verify` of an archive in one of SANDBOXES: in no engine by us, or by nobody, who has the sources and a
+    Python and nothing of this project else."""
+
+    def call(name: tuple[str, ...], archive: Path, *words: str) -> subprocess.CompletedProcess[str]:
+        who = name if name == NOBODY else ()
+        where = name[0] if name in (("docker",), ("podman",)) else "unshare"
+        python = "/usr/bin/python3" if who else sys.executable
+        command = [*who, python, "-m", "needed", "verify", f"docker-archive:{archive}", "--json", "--sandbox", where]
+        return subprocess.run(
+            [*command, *words], cwd=sources, env=engines, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    return call
+
+
+def built(needed: Needed, folder: Path, *words: str | Path) -> Path:
+    """An archive that everybody may read, of what `needed build` makes of `words`."""
+    place = folder / "image.tar"
+    needed("build", *words, "-q", "-t", "job", "--compression", "none", "-o", f"docker-archive:{place}")
+    place.chmod(0o644)
+    return place
+
+
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: job.__name__)
 def test_a_job_is_verified_by_everybody_and_in_every_engine(
     job: Callable[[Place], Asked],
     needed: Needed,
+    verify: Verify,
     sources: Path,
-    engines: dict[str, str],
     request: pytest.FixtureRequest,
 ) -> None:
     folder = short_folder()
@@ -267,21 +295,38 @@ def test_a_job_is_verified_by_everybody_and_in_every_engine(
     with ExitStack() as stack:
         stack.callback(rmtree, folder)
         asked = job(Place(folder, stack, lambda: request.getfixturevalue("flask")))
-        image = f"docker-archive:{folder}/image.tar"
-        needed("build", *asked.build, "-q", "-t", "job", "--compression", "none", "-o", image)
-        (folder / "image.tar").chmod(0o644)
+        archive = built(needed, folder, *asked.build)
         verdicts = {}
         for name in SANDBOXES:
-            who = name if name == NOBODY else ()
-            where = ("--sandbox", *name) if len(name) == 1 else ("--sandbox", "unshare")
-            python = "/usr/bin/python3" if who else sys.executable
-            done = subprocess.run(
-                [*who, python, "-m", "needed", "verify", image, "--json", *where, *asked.verify, "--", *asked.words],
-                cwd=sources, env=engines, capture_output=True, text=True, timeout=120, check=False,
-            )  # fmt: skip
+            done = verify(name, archive, *asked.verify, "--", *asked.words)
             assert done.returncode == 0, f"{name}\n{done.stdout}{done.stderr}"
             found = json.loads(done.stdout)
             answers = [(one["kind"], one["subject"], one["passed"]) for run in found["checks"] for one in run["answers"]]
             verdicts[name] = (found["verdict"], answers)
         assert [*verdicts.values()] == [("verified", verdicts[()][1])] * len(SANDBOXES)
     assert list((sources / "own").iterdir()) == []
+
+
+def test_root_of_an_image_becomes_another_user_where_root_or_an_engine_runs_it(
+    needed: Needed, verify: Verify, sources: Path
+) -> None:
+    """nginx gives its folders to www-data, and its workers are it; nobody has no second user to give, and says so."""
+    folder = sources / "root"
+    folder.mkdir()
+    archive = built(needed, folder, "nginx", "--user", "0:0", "--rule", "users=www-data")
+    asked = ("--http", "80/", "--", "-g", "daemon off;")
+    for name in SANDBOXES:
+        done = verify(name, archive, *asked)
+        expected = (10, "not verified") if name == NOBODY else (0, "verified")
+        assert (done.returncode, json.loads(done.stdout)["verdict"]) == expected, f"{name}\n{done.stdout}{done.stderr}"
+
+
+def test_root_of_an_image_has_the_same_capabilities_in_each_sandbox(
+    needed: Needed, verify: Verify, sources: Path
+) -> None:
+    folder = sources / "capable"
+    folder.mkdir()
+    archive = built(needed, folder, "cat", "--user", "0:0")
+    for name in ((), ("docker",), ("podman",)):
+        done = verify(name, archive, "--stdout-contains", "CapEff:\t00000000000404fb", "--", "/proc/self/status")
+        assert done.returncode == 0, f"{name}\n{done.stdout}{done.stderr}"

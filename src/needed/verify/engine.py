@@ -14,6 +14,7 @@ from needed.errors import NeededError, SandboxError
 from needed.image.tar import DIRECTORY, END, FILE, SYMLINK, padding, tar_header
 from needed.root import RootPath, encode_path, join
 from needed.verify.join import connect_in
+from needed.verify.kernel import CAPABILITIES_OF_ROOT
 from needed.verify.namespaces import BROKEN
 
 TYPE_CHECKING = False
@@ -97,6 +98,8 @@ def _words(engine: str, name: str, command: Command, limits: Limits) -> list[str
     words += ["--tty"] if command.terminal else []
     words += ["--network", command.network, "--pids-limit", str(limits.processes), "--memory", str(limits.memory)]
     words += ["--security-opt", "no-new-privileges", "--cap-drop", "ALL"]
+    if command.user[0] == 0:
+        words += [word for name in CAPABILITIES_OF_ROOT for word in ("--cap-add", name)]
     words += ["--user", f"{command.user[0]}:{command.user[1]}", "--workdir", command.directory]
     if command.network == "none":  # as Docker has it, and Podman does not: any port of a network that is its own (ip(7))
         words += ["--sysctl", "net.ipv4.ip_unprivileged_port_start=0"]

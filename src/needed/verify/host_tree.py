@@ -28,7 +28,7 @@ class HostTree:
     """The tree at `source` of this machine, shown at the empty folder `path`. `hidden` and `shown` are paths inside it
     without a link in them, folders or files, `scratch` folders that are empty even there, `kept` hidden ones that are
     there, empty, and `links` hidden links that lead to what is shown, with their targets. Nothing else is `writable`.
-    `noun` is what a message calls it."""
+    `noun` is what a message calls it, `owners` as of a Bundle."""
 
     source: str
     path: str
@@ -39,6 +39,7 @@ class HostTree:
     links: tuple[tuple[str, str], ...] = ()
     writable: tuple[str, ...] = ()
     noun: str = "root"
+    owners: bool = False
 
     def show(self) -> None:
         """Mount it, in a name space of mounts that is ours alone. Raises OSError."""

@@ -1,8 +1,9 @@
 """The sandbox that needs no program: name spaces of users, mounts, processes, network, IPC and host name (unshare(2)).
 
-The image's one user is ours outside, whoever we are, so the same is seen as root and as anybody. All of the tree is
+The image's one user is ours outside, whoever we are, so the same is seen as root and as anybody. Where both we and the
+image's user are root, it has all users, each as itself, and root may change to any of them. All of the tree is
 read-only but for what that user may write to; `/dev` has six devices, `/proc` shows the sandbox's own processes; there
-is no capability, no new privilege and no terminal of ours. Two processes stand between us and the program: a keeper,
+is no capability but what such a root needs, no new privilege and no terminal of ours. Two processes stand between us and the program: a keeper,
 which lives in the sandbox's network and hands out connections into it, and the program itself as process 1. When either
 of us ends, the kernel ends all of them.
 """
@@ -20,11 +21,14 @@ import struct
 from contextlib import suppress
 
 from needed.verify import kernel
+from needed.verify.bundle import IDS
 from needed.verify.command import DEFAULT_PATH
 from needed.verify.kernel import bind, mount
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from needed.verify.bundle import Bundle, BundleTree
     from needed.verify.command import Command, Limits
     from needed.verify.host_tree import HostTree
@@ -125,7 +129,7 @@ def keep(
     try:
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
         os.setsid()
-        _enter(command)
+        _enter(command, owners=bundle.owners)
         _mount_tree(bundle, command)
         program = os.fork()
         if program == 0:
@@ -140,11 +144,14 @@ def keep(
     os._exit(_serve(control, program))
 
 
-def _enter(command: Command) -> None:
+def _enter(command: Command, *, owners: bool) -> None:
     user, group = os.geteuid(), os.getegid()
+    map_all = _mapper() if owners else None
     flags = kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
     kernel.unshare(flags | (kernel.CLONE_NEWNET if command.network == "none" else 0))
-    for name, text in (
+    if map_all is not None:
+        map_all()
+    for name, text in () if owners else (
         ("setgroups", "deny"),
         ("uid_map", f"{command.user[0]} {user} 1"),
         ("gid_map", f"{command.user[1]} {group} 1"),
@@ -157,6 +164,32 @@ def _enter(command: Command) -> None:
         # As in an engine: port 80 is anybody's, for the network is the sandbox's own (ip(7)).
         with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", "w", encoding="ascii") as file:
             file.write("0")
+
+
+def _mapper() -> Callable[[], None]:
+    """What maps IDS users and groups as themselves, once we have left: a child that stays behind has to write that."""
+    waiting, go = os.pipe()
+    above = os.getpid()
+    helper = os.fork()
+    if helper == 0:
+        try:
+            os.close(go)
+            if os.read(waiting, 1):
+                for name in ("uid_map", "gid_map"):
+                    with open(f"/proc/{above}/{name}", "w", encoding="ascii") as file:
+                        file.write(f"0 0 {IDS}")
+                os._exit(0)
+        finally:
+            os._exit(1)
+
+    def map_all() -> None:
+        os.write(go, b".")
+        os.close(go)
+        os.close(waiting)
+        if os.waitpid(helper, 0)[1] != 0:
+            raise OSError(errno.EPERM, "users cannot be mapped")
+
+    return map_all
 
 
 def _mount_tree(bundle: Bundle | BundleTree | HostTree, command: Command) -> None:
@@ -180,6 +213,9 @@ def _mount_devices(folder: str, flags: int) -> None:
         with open(f"{folder}/{name}", "wb"):
             pass
         mount(f"/dev/{name}", f"{folder}/{name}", flags=kernel.MS_BIND)
+        # The machine's own file: written to as any device, but no owner or mode of it is changed.
+        kept = kernel.MS_BIND | kernel.MS_REMOUNT | kernel.MS_RDONLY
+        mount("none", f"{folder}/{name}", flags=kept | kernel.flags_of(f"{folder}/{name}"))
     for name, target in LINKS.items():
         os.symlink(target, f"{folder}/{name}")
     os.mkdir(f"{folder}/pts")
@@ -222,7 +258,10 @@ def _become(
         if command.terminal:
             _take_terminal()
         _limit(limits)
-        kernel.drop_capabilities()
+        if bundle.owners:
+            os.setgroups([])
+            os.setgid(command.user[1])
+        kernel.drop_capabilities(frozenset(kernel.CAPABILITIES_OF_ROOT.values()) if bundle.owners else frozenset())
         for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGWINCH):
             signal.signal(number, signal.SIG_DFL)
         os.umask(0o022)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     Probe = Callable[[Running], bool]
 
+ONE_USER = ("", "unshare", "bubblewrap")  # where the image's user may be the only one there is
+_BECOMING = (b"chown", b"setuid", b"setgid", b"setgroups", b"initgroups", b"setresuid", b"setresgid")
 _REFUSED = "{}: Exec format error\n"  # what `namespaces` says of ENOEXEC
 
 
@@ -50,6 +52,11 @@ class Native:
                 f"{command.argv[0]} is for a machine that this one is not",
                 hints=["install qemu-user-static, or verify it on such a machine"],
             )
+        if self.name in ONE_USER and command.user[0] == 0 and _became_another(outcome):
+            raise SandboxError(
+                "the image's root becomes another user, and its sandbox has no other here",
+                hints=["as root: sudo needed verify, or in an engine: --sandbox docker", "or name its user: --user UID"],
+            )
         return outcome
 
     def run_on_source(self, source: Root, command: Command, limits: Limits) -> Outcome:
@@ -73,6 +80,15 @@ def _of_engine(stderr: bytes) -> str:
     """What an engine says where it could not start a container; "" where a program ran, whatever it said."""
     first = stderr.partition(b"\n")[0].decode("utf-8", "replace").strip()
     return first if first.startswith(("Error: OCI runtime error:", "docker: Error response from daemon:")) else ""
+
+
+def _became_another(outcome: Outcome) -> bool:
+    """Whether a program ended over a user or a group that its name space does not have (EINVAL, EPERM)."""
+    if outcome.status == 0 or outcome.ended != "exited":
+        return False
+    said = outcome.stdout + outcome.stderr
+    refused = any(text in said for text in (b"Invalid argument", b"Operation not permitted"))
+    return refused and any(text in said for text in _BECOMING)
 
 
 def _is_folder(root: Root, path: str) -> bool:
