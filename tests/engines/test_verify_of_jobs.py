@@ -314,7 +314,7 @@ def test_root_of_an_image_becomes_another_user_where_root_or_an_engine_runs_it(
     folder = sources / "root"
     folder.mkdir()
     archive = built(needed, folder, "nginx", "--user", "0:0", "--rule", "users=www-data")
-    asked = ("--http", "80/", "--", "-g", "daemon off;")
+    asked = ("--capabilities", "root", "--http", "80/", "--", "-g", "daemon off;")
     for name in SANDBOXES:
         done = verify(name, archive, *asked)
         expected = (10, "not verified") if name == NOBODY else (0, "verified")
@@ -327,6 +327,8 @@ def test_root_of_an_image_has_the_same_capabilities_in_each_sandbox(
     folder = sources / "capable"
     folder.mkdir()
     archive = built(needed, folder, "cat", "--user", "0:0")
-    for name in ((), ("docker",), ("podman",)):
-        done = verify(name, archive, "--stdout-contains", "CapEff:\t00000000000404fb", "--", "/proc/self/status")
-        assert done.returncode == 0, f"{name}\n{done.stdout}{done.stderr}"
+    for capabilities, mask in (("none", "0" * 16), ("root", "00000000000404fb")):
+        for name in ((), ("docker",), ("podman",)):
+            asked = ("--capabilities", capabilities, "--stdout-contains", f"CapEff:\t{mask}")
+            done = verify(name, archive, *asked, "--", "/proc/self/status")
+            assert done.returncode == 0, f"{name}\n{done.stdout}{done.stderr}"

@@ -51,6 +51,9 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--entrypoint", metavar="PROGRAM", help="run PROGRAM in place of the image's entrypoint")
     parser.add_argument("--network", default="none", metavar="none|host", help="loopback only (default), or ours")
     parser.add_argument(
+        "--capabilities", default="none", metavar="none|root", help="root: the image's may become another user"
+    )
+    parser.add_argument(
         "-p", "--publish", action="append", metavar="[ADDRESS:]HOST:CONTAINER", help="a port, on 127.0.0.1 unless told"
     )
     parser.add_argument("--sandbox", default="", metavar="NAME", help="unshare, bubblewrap, docker or podman")
@@ -99,6 +102,7 @@ def _open(image: str, platform: str) -> Root:
 
 def _command(arguments: argparse.Namespace, root: Root, words: tuple[str, ...]) -> Command:
     from needed.value import replace
+    from needed.verify.checks import parse_capabilities
     from needed.verify.command import command_of
 
     config: ImageConfig | None = getattr(root, "config", None)
@@ -121,6 +125,7 @@ def _command(arguments: argparse.Namespace, root: Root, words: tuple[str, ...]) 
         network=arguments.network,
         mounts=tuple(_mount(text) for text in arguments.volume or ()),
         terminal=arguments.tty,
+        capabilities=parse_capabilities(arguments.capabilities, "--capabilities"),
     )
 
 

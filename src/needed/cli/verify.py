@@ -69,6 +69,7 @@ def add_check_options(parser: argparse.ArgumentParser) -> None:
     option("--checks", metavar="FILE", help="checks to make (default needed.toml, if it is there)")
     option("--time", default="", metavar="SECONDS", help="the most that it may take (default 60)")
     option("--network", default="", metavar="NAME", help="none (loopback only) or host (default none)")
+    option("--capabilities", default="", metavar="NAME", help="none, or root: the image's may become another user")
     option("--exit", metavar="N", help="it ends with the status N (default 0)")
     option("--stdout-contains", action="append", default=[], metavar="TEXT", help="it prints TEXT")
     option("--stderr-contains", action="append", default=[], metavar="TEXT", help="it prints TEXT to standard error")
@@ -141,13 +142,15 @@ def checks_of(arguments: argparse.Namespace) -> tuple[Check, ...]:
     found = checks_in(arguments.checks) if arguments.checks or not asked else ()
     if arguments.network:
         found = tuple(replace(check, network=own.network) for check in found)
+    if arguments.capabilities:
+        found = tuple(replace(check, capabilities=own.capabilities) for check in found)
     return (*found, own) if asked or not found else found
 
 
 def own_check(arguments: argparse.Namespace) -> Check:
     """The Check in the options. Raises UsageError."""
-    from needed.verify.checks import SECONDS, Check, finished, parse_http, parse_network, parse_port
-    from needed.verify.checks import parse_seconds, parse_status
+    from needed.verify.checks import SECONDS, Check, finished, parse_capabilities, parse_http
+    from needed.verify.checks import parse_network, parse_port, parse_seconds, parse_status
 
     for text in arguments.env:
         if not text.partition("=")[0] or "=" not in text:
@@ -167,6 +170,7 @@ def own_check(arguments: argparse.Namespace) -> Check:
         parse_seconds(arguments.stays_up, "--stays-up") if arguments.stays_up else 0.0,
         seconds=parse_seconds(arguments.time, "--time") if arguments.time else SECONDS,
         network=parse_network(arguments.network or "none", "--network"),
+        capabilities=parse_capabilities(arguments.capabilities or "none", "--capabilities"),
     )
     status = None if arguments.exit is None else parse_status(arguments.exit, "--exit")
     return finished(check, status=status, where="--exit" if status is not None else "the checks asked for")

@@ -98,7 +98,7 @@ def _words(engine: str, name: str, command: Command, limits: Limits) -> list[str
     words += ["--tty"] if command.terminal else []
     words += ["--network", command.network, "--pids-limit", str(limits.processes), "--memory", str(limits.memory)]
     words += ["--security-opt", "no-new-privileges", "--cap-drop", "ALL"]
-    if command.user[0] == 0:
+    if command.user[0] == 0 and command.capabilities == "root":
         words += [word for name in CAPABILITIES_OF_ROOT for word in ("--cap-add", name)]
     words += ["--user", f"{command.user[0]}:{command.user[1]}", "--workdir", command.directory]
     if command.network == "none":  # as Docker has it, and Podman does not: any port of a network that is its own (ip(7))

@@ -120,7 +120,7 @@ def verify(subject: Subject, checks: Iterable[Check], sandbox: Sandbox) -> Verdi
 def command_of_check(check: Check, config: ImageConfig | None, root: Root) -> Command:
     """What `check` runs in an image of `root`. Raises UsageError as `command_of`."""
     command = command_of(config, root, check.args, user=check.user, env=check.env)
-    return replace(command, network=check.network)
+    return replace(command, network=check.network, capabilities=check.capabilities)
 
 
 def _absent(proof: StaticProof, source: Root | None) -> Iterable[Missing]:

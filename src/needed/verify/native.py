@@ -13,6 +13,7 @@ from needed.root import DirectoryRoot, MemoryRoot, RootPath
 from needed.value import replace
 from needed.verify.bundle import Bundle, check_mount_points
 from needed.verify.command import Mount
+from needed.verify.kernel import may_map_users
 from needed.verify.process import capture, run_command
 from needed.verify.sandbox import begin
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     Probe = Callable[[Running], bool]
 
-ONE_USER = ("", "unshare", "bubblewrap")  # where the image's user may be the only one there is
 _BECOMING = (b"chown", b"setuid", b"setgid", b"setgroups", b"initgroups", b"setresuid", b"setresgid")
 _REFUSED = "{}: Exec format error\n"  # what `namespaces` says of ENOEXEC
 
@@ -52,12 +52,17 @@ class Native:
                 f"{command.argv[0]} is for a machine that this one is not",
                 hints=["install qemu-user-static, or verify it on such a machine"],
             )
-        if self.name in ONE_USER and command.user[0] == 0 and _became_another(outcome):
+        if command.user[0] == 0 and not self._may_become(command) and _became_another(outcome):
             raise SandboxError(
-                "the image's root becomes another user, and its sandbox has no other here",
-                hints=["as root: sudo needed verify, or in an engine: --sandbox docker", "or name its user: --user UID"],
+                "the image's root becomes another user, and may not here",
+                hints=["as root or in an engine: --capabilities root", "or name its user: --user UID"],
             )
         return outcome
+
+    def _may_become(self, command: Command) -> bool:
+        """Whether the image's root could become another user."""
+        has_others = self.name in ("docker", "podman") or (self.name != "bubblewrap" and may_map_users())
+        return command.capabilities == "root" and has_others
 
     def run_on_source(self, source: Root, command: Command, limits: Limits) -> Outcome:
         """Run `command` on the source root: a directory is shown as it is, read-only but for an empty /tmp. Raises as
