@@ -290,7 +290,8 @@ class _Finder:
                     continue
                 seen.add(there.path)
                 if copied := self._copied(there, trace.executed):
-                    how, by = "same", (copied,)
+                    yield Traced(path, "same", (copied,), reason)
+                    continue
             yield Traced(path, how, by, reason)
 
     def _unlisted(self, planned: Plan, trace: Trace, inside: Walker, number: int) -> Iterator[Traced]:

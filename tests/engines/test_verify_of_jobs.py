@@ -301,7 +301,7 @@ def test_a_job_is_verified_by_everybody_and_in_every_engine(
             done = verify(name, archive, *asked.verify, "--", *asked.words)
             assert done.returncode == 0, f"{name}\n{done.stdout}{done.stderr}"
             found = json.loads(done.stdout)
-            answers = [(one["kind"], one["subject"], one["passed"]) for run in found["checks"] for one in run["answers"]]
+            answers = [(x["kind"], x["subject"], x["passed"]) for check in found["checks"] for x in check["answers"]]
             verdicts[name] = (found["verdict"], answers)
         assert [*verdicts.values()] == [("verified", verdicts[()][1])] * len(SANDBOXES)
     assert list((sources / "own").iterdir()) == []

@@ -167,7 +167,8 @@ def test_shrinking_begins_with_what_the_runs_used_and_keeps_the_folders_that_the
     found = fit(here, Choices(values=(("zones", "UTC"),)))
     less = shrink(here, found, trials=1)
     assert [what for what, _ in less.without] == ["rules that no run needed"]
-    assert less.plan.rootfs.entries["/tmp"].owner == (65532, 65532)  # type: ignore[union-attr]
+    assert less.passes
+    assert "/tmp" in less.plan.rootfs.entries
 
 
 def test_no_more_images_are_tried_than_is_said(folder: Path) -> None:

@@ -149,8 +149,17 @@ def checks_of(arguments: argparse.Namespace) -> tuple[Check, ...]:
 
 def own_check(arguments: argparse.Namespace) -> Check:
     """The Check in the options. Raises UsageError."""
-    from needed.verify.checks import SECONDS, Check, finished, parse_capabilities, parse_http
-    from needed.verify.checks import parse_network, parse_port, parse_seconds, parse_status
+    from needed.verify.checks import (
+        SECONDS,
+        Check,
+        finished,
+        parse_capabilities,
+        parse_http,
+        parse_network,
+        parse_port,
+        parse_seconds,
+        parse_status,
+    )
 
     for text in arguments.env:
         if not text.partition("=")[0] or "=" not in text:

@@ -101,7 +101,7 @@ def _words(engine: str, name: str, command: Command, limits: Limits) -> list[str
     if command.user[0] == 0 and command.capabilities == "root":
         words += [word for name in CAPABILITIES_OF_ROOT for word in ("--cap-add", name)]
     words += ["--user", f"{command.user[0]}:{command.user[1]}", "--workdir", command.directory]
-    if command.network == "none":  # as Docker has it, and Podman does not: any port of a network that is its own (ip(7))
+    if command.network == "none":  # any port, for the network is its own (ip(7)): so has Docker it, and Podman not
         words += ["--sysctl", "net.ipv4.ip_unprivileged_port_start=0"]
     for variable, text in command.env:
         words += ["--env", f"{variable}={text}"]

@@ -1,11 +1,11 @@
 """The sandbox that needs no program: name spaces of users, mounts, processes, network, IPC and host name (unshare(2)).
 
 The image's one user is ours outside, whoever we are, so the same is seen as root and as anybody. Where we and the
-image's user are root, and it is asked for, it has all users, each as itself, and root may become any of them. All of the tree is
-read-only but for what that user may write to; `/dev` has six devices, `/proc` shows the sandbox's own processes; there
-is no capability but what such a root needs, no new privilege and no terminal of ours. Two processes stand between us and the program: a keeper,
-which lives in the sandbox's network and hands out connections into it, and the program itself as process 1. When either
-of us ends, the kernel ends all of them.
+image's user are root, and it is asked for, it has all users, each as itself, and root may become any of them. All of
+the tree is read-only but for what that user may write to; `/dev` has six devices, `/proc` shows the sandbox's own
+processes; there is no capability but what such a root needs, no new privilege and no terminal of ours. Two processes
+stand between us and the program: a keeper, which lives in the sandbox's network and hands out connections into it, and
+the program itself as process 1. When either of us ends, the kernel ends all of them.
 """
 
 from __future__ import annotations
