@@ -196,7 +196,7 @@ def test_an_answer_without_the_text_is_a_failure(python: Plan, tmp_path: Path) -
 def test_a_port_that_is_open_is_seen_and_one_that_is_not_is_a_failure(python: Plan, tmp_path: Path) -> None:
     of = subject(python, "/usr/bin/python3", "-c", SERVER)
     assert judged(of, Check(exit=None, tcp=(8080,)), tmp_path=tmp_path).answer == "verified"
-    verdict = judged(of, Check(exit=None, tcp=(8080, 9), seconds=2), tmp_path=tmp_path)
+    verdict = judged(of, Check(exit=None, tcp=(8080, 9), seconds=5), tmp_path=tmp_path)
     assert [answer.passed for answer in verdict.runs[0].answers] == [True, False]
     assert "nobody listens there" in verdict.runs[0].answers[1].detail
 

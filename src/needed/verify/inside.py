@@ -42,7 +42,8 @@ def main(orders_from: str, failure: str, control: str) -> None:
     if len(tree) == 2:
         shown = BundleTree(tree[0], tuple(tree[1]))
     else:
-        shown = HostTree(tree[0], tree[1], tuple(tree[2]), tuple(tree[3]), tuple(tree[4]), tuple(tree[5]), tuple(tree[6]))
+        hidden, seen, scratch, kept, links = map(tuple, tree[2:])
+        shown = HostTree(tree[0], tree[1], hidden, seen, scratch, kept, links)
     asking = socket.socket(fileno=int(control))
     keep(shown, found, Limits(*limits), ((0, 1, 2), asking, int(failure)))
     os._exit(0)
