@@ -58,7 +58,7 @@ mv user.pub allowed
 /usr/sbin/sshd -f /dev/null -p 2222 -h /tmp/host -E /tmp/log -o AuthorizedKeysFile=/tmp/allowed -o UsePAM=no \\
     -o StrictModes=no
 try() { ssh -F /dev/null -p 2222 -i $1 -o BatchMode=yes -o StrictHostKeyChecking=no nonroot@127.0.0.1 id; }
-try user
+until try user 2>> /tmp/log; do sleep 0.1; done
 ! try stranger
 """
 TERMINAL = """#!/bin/sh
