@@ -50,6 +50,7 @@ class InEngine:
 
     def kill(self) -> None:
         if self._process.returncode is None:
+            _ask(self._engine, "kill", self._name)  # `podman rm --force` would ask first, and wait for ten seconds
             _ask(self._engine, "rm", "--force", self._name)
             with suppress(ProcessLookupError):
                 os.kill(self.keeper, 9)
