@@ -34,6 +34,7 @@ PACKAGES = {
     "debian-archive-keyring": "/usr/share/keyrings/debian-archive-keyring.gpg",
     "docker-registry": "docker-registry",
     "docker.io": "dockerd",
+    "ffmpeg": "ffmpeg",
     "file": "file",
     "fontconfig": "fc-match",
     "fonts-dejavu-core": "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",

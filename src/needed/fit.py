@@ -19,21 +19,21 @@ from needed.loader import Resolver
 from needed.loader.settings import DEFAULTS
 from needed.proof import RootfsRoot
 from needed.root import DirectoryRoot, RootPath, Walker, read_head
-from needed.rootfs import File, HardLink, Rootfs, Symlink
+from needed.rootfs import Directory, File, HardLink, Rootfs, Symlink
 from needed.rules.choices import EVERY
-from needed.rules.finding import Traced
+from needed.rules.finding import ROOT_OWNER, Traced
 from needed.value import replace, value
 from needed.verify.bundle import Bundle
-from needed.verify.command import Limits, command_of
+from needed.verify.command import Limits
 from needed.verify.host_tree import host_tree, mount_point
-from needed.verify.judge import NOT_VERIFIED, VERIFIED, Subject, verify
+from needed.verify.judge import NOT_VERIFIED, VERIFIED, Subject, command_of_check, verify
 from needed.verify.probes import Probing
 from needed.verify.secrets import what_secret
 from needed.verify.trace import KINDS, merge_traces, traced_paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from needed.image.model import ImageConfig
     from needed.loader import Settings
@@ -46,7 +46,9 @@ if TYPE_CHECKING:
     from needed.verify.trace import Trace, Tracer
 
 MAX_ROUNDS = 8
-MAX_TRIALS = 40  # of `shrink`, each a plan and a run of all checks
+PIECE = 1 << 20
+MAX_TRIALS = 40  # of `shrink` unless it is told otherwise, each a plan and a run of all checks
+TRACED = 1.0  # seconds in which a traced service may still answer otherwise: it was judged elsewhere
 MAX_TAKEN = 20_000  # paths, of all rounds
 # What a sandbox and an engine have of their own, or what is of one machine or one run.
 NOT_OF_IMAGES = ("/proc", "/sys", "/dev", "/tmp", "/var/tmp", "/run", "/var/run",  # noqa: S108  (no file is made)
@@ -157,7 +159,7 @@ def _judge(ground: Ground, planned: Plan) -> Verdict:
 def _commands(ground: Ground, planned: Plan, root: Root) -> Iterator[tuple[Check, Command]]:
     config = ground.configure(planned)
     for check in ground.checks:
-        yield check, command_of(config, root, check.args, user=check.user, env=check.env)
+        yield check, command_of_check(check, config, root)
 
 
 def _trace(ground: Ground, planned: Plan) -> Trace:
@@ -166,19 +168,19 @@ def _trace(ground: Ground, planned: Plan) -> Trace:
     tracer = ground.tracer(root)
     found: list[Trace] = []
     for check, command in _commands(ground, planned, root):
-        probe = Probing(check) if check.serves else None
+        probe = Probing(check, TRACED) if check.serves else None
         with Bundle(root, command.user, ground.folder) as bundle:
             found.append(tracer.trace(bundle.tree(), command, Limits(check.seconds), probe, quiet=True))
     return merge_traces(found)
 
 
-def _trace_source(ground: Ground, planned: Plan) -> Trace:
-    """What they ask for on the source root, which is shown read-only."""
+def _trace_source(ground: Ground, planned: Plan, folders: Iterable[str]) -> Trace:
+    """What they ask for on the source root, which is shown read-only, `folders` wherever they are."""
     root = RootfsRoot(planned.rootfs)
     tracer = ground.tracer(ground.source)
     found: list[Trace] = []
     for check, command in _commands(ground, planned, root):
-        probe = Probing(check) if check.serves else None
+        probe = Probing(check, TRACED) if check.serves else None
         limits = Limits(check.seconds)
         if not isinstance(ground.source, DirectoryRoot):
             with Bundle(ground.source, command.user, ground.folder) as bundle:
@@ -188,12 +190,18 @@ def _trace_source(ground: Ground, planned: Plan) -> Trace:
         here = command.directory if there is not None and there.entry.kind == "directory" else "/"
         point = mount_point(ground.folder)
         try:
-            wanted = (here, *ground.shown, *planned.requested)
+            wanted = (here, *ground.shown, *planned.requested, *_closure_paths(planned), *folders)
             tree = host_tree(ground.source, point, ground.home, wanted)
             found.append(tracer.trace(tree, replace(command, directory=here), limits, probe, quiet=True))
         finally:
             os.rmdir(point)
     return merge_traces(found)
+
+
+def _closure_paths(planned: Plan) -> Iterator[str]:
+    """Programs, interpreters and libraries, by the names that they are asked for: some may be in a home."""
+    yield from (item.path for item in planned.closure.objects)
+    yield from (script.interpreter for script in planned.closure.scripts)
 
 
 class _Finder:
@@ -205,6 +213,7 @@ class _Finder:
         self.secrets: dict[str, str] = {}
         self.refused: dict[str, str] = {}
         self._on_source: Trace | None = None
+        self._listed: set[str] = set()  # folders that it was made with
         self._resolver = Resolver(ground.source, ground.settings)
         self._known: set[str] = set()  # programs that the resolver was asked about
 
@@ -280,6 +289,9 @@ class _Finder:
                 if there.path in seen:
                     continue
                 seen.add(there.path)
+                if copied := self._copied(there, trace.executed):
+                    yield Traced(path, "same", (copied,), reason)
+                    continue
             yield Traced(path, how, by, reason)
 
     def _unlisted(self, planned: Plan, trace: Trace, inside: Walker, number: int) -> Iterator[Traced]:
@@ -287,8 +299,9 @@ class _Finder:
         partial = [path for path in trace.listed if path != "/" and self._lacks_names(path, inside)]
         if not partial:
             return
-        if self._on_source is None:
-            self._on_source = _trace_source(self.ground, planned)
+        if self._on_source is None or not self._listed.issuperset(partial):
+            self._listed.update(partial)  # some may be in a home, where an interpreter of a user is
+            self._on_source = _trace_source(self.ground, planned, sorted(self._listed))
         reason = f"fit, round {number}: used on the source root, in a folder that was listed"
         for kind in FOUND:
             for path, by in getattr(self._on_source, kind).items():
@@ -341,6 +354,14 @@ class _Finder:
         runs = there.entry.mode & 0o111 and (head == b"\x7fELF" or head[:2] == b"#!")
         return "executed" if runs else "opened"
 
+    def _copied(self, there: Found, programs: Iterable[str]) -> str:
+        """Which of `programs` the file is a copy of, "" of none: git has itself once more among its helpers."""
+        for program in programs:
+            other = self._find(program)
+            if other is not None and other.path != there.path and _is_same(self.ground.source, there, other):
+                return other.path
+        return ""
+
     def _resolves(self, name: str, programs: tuple[str, ...]) -> bool:
         """Whether the loader, in the source root, finds the library `name` for one of `programs`."""
         for program in programs:
@@ -356,6 +377,23 @@ class _Finder:
         return False
 
 
+def _is_same(root: Root, one: Found, other: Found) -> bool:
+    """Whether two files have the same bytes."""
+    if one.entry.size != other.entry.size or other.entry.kind != "file":
+        return False
+    first, second = root.open(one.path), root.open(other.path)
+    try:
+        offset = 0
+        while piece := first.read_at(offset, PIECE):
+            if second.read_at(offset, len(piece)) != piece:
+                return False
+            offset += len(piece)
+        return True
+    finally:
+        first.close()
+        second.close()
+
+
 @value
 class _Trial:
     """An image with less: what is taken away, the bytes that this is at least, and how to plan it."""
@@ -366,22 +404,27 @@ class _Trial:
     removed: frozenset[str]
 
 
-def shrink(ground: Ground, fitted: Fitted, tell: Callable[[str, int], None] = lambda _what, _size: None) -> Fitted:
+def shrink(
+    ground: Ground,
+    fitted: Fitted,
+    tell: Callable[[str, int], None] = lambda _what, _size: None,
+    trials: int = MAX_TRIALS,
+) -> Fitted:
     """`fitted`, which passes, with less: of rules no more than what its runs used, then one group at a time, the
     largest first: what a run led to, a rule, files of one reason, of which no run asked for any; at last what a run
     asked for and found, a folder at a time. What the checks pass without is kept away, and `tell` is called with it and
-    its bytes.
+    its bytes. No more than `trials` images are tried.
 
     What was asked for by name, and the closures of that, stay. Raises SandboxError.
     """
     asked = _asked(fitted)
     removed: frozenset[str] = frozenset()
     tried: set[str] = set()
-    for _ in range(MAX_TRIALS):
-        trials = [*_without_rules(fitted, removed),
+    for _ in range(trials):
+        known = [*_without_rules(fitted, removed),
                   *sorted(_trials(fitted, asked, removed), key=lambda one: (-one.size, one.what)),
                   *sorted(_by_folder(fitted, removed), key=lambda one: (-one.size, one.what))]  # fmt: skip
-        trial = next((one for one in trials if one.what not in tried), None)
+        trial = next((one for one in known if one.what not in tried), None)
         if trial is None:
             break
         tried.add(trial.what)
@@ -415,8 +458,18 @@ def _without_rules(fitted: Fitted, removed: frozenset[str]) -> Iterator[_Trial]:
     if EVERY in choices.off:
         return
     used = tuple(replace(one, command="fit: used by its runs") for one in traced_paths(fitted.trace))
-    less = replace(choices, off=choices.off | {EVERY}, traced=(*choices.traced, *used))
+    less = replace(choices, off=choices.off | {EVERY}, traced=(*choices.traced, *used, *_empty_folders(fitted.plan)))
     yield _Trial("rules that no run needed", fitted.plan.rootfs.size, less, removed)
+
+
+def _empty_folders(planned: Plan) -> Iterator[Traced]:
+    """The folders that are there to be written to: what a run made in them is in no trace, and they cost nothing."""
+    rootfs = planned.rootfs
+    full = {path.rpartition("/")[0] for path in rootfs.entries}
+    for path, entry in rootfs.entries.items():
+        if isinstance(entry, Directory) and path not in full:
+            how = "listed" if entry.owner == ROOT_OWNER else "written"
+            yield Traced(path, how, (), "fit: a folder for its runs")
 
 
 def _by_folder(fitted: Fitted, removed: frozenset[str]) -> Iterator[_Trial]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -128,6 +130,19 @@ def static_server(go: Callable[[str, bool], Path]) -> Path:
 @pytest.fixture(scope="session")
 def cgo_server(go: Callable[[str, bool], Path]) -> Path:
     return go("hello-cgo", True)
+
+
+@pytest.fixture(scope="session")
+def flask() -> Iterator[Path]:
+    """A virtual environment with Flask, of the Python that runs the tests, where no sandbox hides it."""
+    folder = Path(tempfile.mkdtemp(prefix="needed-", dir="/srv"))
+    folder.chmod(0o755)
+    try:
+        run(sys.executable, "-m", "venv", folder / "venv")
+        run(folder / "venv/bin/pip", "install", "--quiet", "flask")
+        yield folder / "venv"
+    finally:
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

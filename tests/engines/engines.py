@@ -150,10 +150,15 @@ class Podman:
         remove_tree(self.folder)
 
     def __call__(self, *arguments: str | Path, check: bool = True) -> str:
-        places = ("--root", self.folder / "r", "--runroot", self.folder / "rr", "--tmpdir", self.folder / "t")
+        return run("podman", *self.options, *arguments, check=check)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What each of its commands is told."""
+        places = ("--root", f"{self.folder}/r", "--runroot", f"{self.folder}/rr", "--tmpdir", f"{self.folder}/t")
         # runc and cgroupfs: crun 1.8 refuses a machine with hybrid cgroups, and there may be no systemd to ask.
         manner = ("--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "none")
-        return run("podman", *places, *manner, "--runtime", "runc", *arguments, check=check)
+        return (*places, *manner, "--runtime", "runc")
 
     def run(self, image: str, *command: str) -> str:
         """What the image prints. The limits are lowered: where root lacks CAP_SYS_RESOURCE the default ones fail."""

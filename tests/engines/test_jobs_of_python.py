@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from pathlib import Path
 
 import pytest
 from tests.engines.conftest import Needed
-from tests.engines.engines import Docker, run
+from tests.engines.engines import Docker
 from tests.engines.jobs import build
 
 MANY = """
@@ -55,15 +54,6 @@ def test_modules_that_are_named_come_with_what_they_import_and_no_more(docker: D
     assert job.work("-c", "import json; print(json.loads('[1]'))").stdout == "[1]\n"
     assert "No module named 'sqlite3'" in job.work("-c", "import sqlite3", ok=False).said
     assert job.size < 15_000_000
-
-
-@pytest.fixture(scope="session")
-def flask(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment with Flask, of the Python that runs the tests."""
-    folder = tmp_path_factory.mktemp("flask") / "venv"
-    run(sys.executable, "-m", "venv", folder)
-    run(folder / "bin" / "pip", "install", "--quiet", "flask")
-    return folder
 
 
 def free_port() -> int:

@@ -25,11 +25,9 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture
 def run_in(docker: Docker, podman: Podman, tmp_path: Path) -> Run:
     """`needed run` with the tests' own engines."""
-    places = f"--root {podman.folder}/r --runroot {podman.folder}/rr --tmpdir {podman.folder}/t --storage-driver vfs"
-    manner = "--cgroup-manager cgroupfs --events-backend none --runtime runc"
     script = tmp_path / "bin/podman"
     script.parent.mkdir()
-    script.write_text(f'#!/bin/sh\nexec /usr/bin/podman {places} {manner} "$@"\n')
+    script.write_text(f'#!/bin/sh\nexec /usr/bin/podman {" ".join(podman.options)} "$@"\n')
     script.chmod(0o755)
     env = {**docker.environment, "PATH": f"{script.parent}:{os.environ['PATH']}"}
 

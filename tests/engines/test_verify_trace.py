@@ -192,7 +192,22 @@ def test_the_status_is_the_programs_and_the_trace_is_there(needed: Needed, folde
 
 
 def test_a_program_that_is_not_there_is_said_and_ends_as_in_a_shell(needed: Needed) -> None:
-    assert "nowhere-at-all" in needed("trace", "-o", "it.trace", "--", "nowhere-at-all", status=127).stderr
+    done = needed("trace", "-o", "it.trace", "--", "nowhere-at-all", status=127)
+    assert "nowhere-at-all: not found in the root, " in done.stderr
+
+
+@pytest.mark.parametrize("words", [("./app.sh",), ("sh", "app.sh"), ("sh", "./app.sh")])
+def test_in_a_home_the_program_and_the_files_that_it_is_given_are_there(folder: Path, words: tuple[str, ...]) -> None:
+    (folder / "app.sh").write_text("#!/bin/sh\ncat secret || echo from home\n")
+    (folder / "app.sh").chmod(0o755)
+    (folder / "secret").write_text("secret")
+    done = subprocess.run(
+        [str(NEEDED), "trace", "-o", "it.trace", "--", *words], cwd=folder, capture_output=True, text=True,
+        check=False, env={**os.environ, "HOME": str(folder)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "from home\n"), done.stderr
+    assert f"sees {folder} empty but for the files" in done.stderr
+    assert f"{folder}/app.sh" in document(folder)["opened" if words[0] == "sh" else "executed"]
 
 
 def test_nothing_of_the_root_is_written_and_homes_are_empty(needed: Needed, folder: Path) -> None:

@@ -78,6 +78,8 @@ def test_a_table_says_all_that_the_options_say() -> None:
     tcp = [443]
     stays_up = 2
     stdout_contains = ["ready"]
+    network = "host"
+    capabilities = "root"
     time = 20
     [[check]]
     args = []
@@ -88,7 +90,7 @@ def test_a_table_says_all_that_the_options_say() -> None:
     assert serves == Check(
         "serves", ("-g", "daemon off;"), ("PORT=80",), "33", None, ("ready",), (),
         http=(HttpProbe(80, "/"), HttpProbe(80, "/nothing", 404)), http_contains=("Welcome",), tcp=(443,),
-        stays_up=2.0, seconds=20.0,
+        stays_up=2.0, seconds=20.0, network="host", capabilities="root",
     )  # fmt: skip
     assert ends == Check(args=(), exit=3, stderr_contains=("usage",))
 
@@ -110,6 +112,8 @@ def test_a_table_says_all_that_the_options_say() -> None:
         ("stays_up = inf", "check 1: stays_up inf: expected seconds"),
         ("time = -1", "check 1: time -1: expected seconds"),
         ("same_as_host = 1", "check 1: same_as_host: expected true or false"),
+        ("network = 'bridge'", "check 1: network bridge: expected none or host"),
+        ("capabilities = 'all'", "check 1: capabilities all: expected none or root"),
         ("user = 1", "check 1: user: expected a string"),
         ('name = "x\\u0000"', "check 1: name: expected a string"),
     ],

@@ -162,6 +162,20 @@ def test_what_passes_without_is_taken_away(folder: Path) -> None:
     assert {item.path for item in found.plan.closure.objects} == {item.path for item in less.plan.closure.objects}
 
 
+def test_shrinking_begins_with_what_the_runs_used_and_keeps_the_folders_that_they_wrote_to(folder: Path) -> None:
+    here = ground("bash", Check(args=("-c", "echo hello > /tmp/one")), folder)
+    found = fit(here, Choices(values=(("zones", "UTC"),)))
+    less = shrink(here, found, trials=1)
+    assert [what for what, _ in less.without] == ["rules that no run needed"]
+    assert less.passes
+    assert "/tmp" in less.plan.rootfs.entries
+
+
+def test_no_more_images_are_tried_than_is_said(folder: Path) -> None:
+    here = ground("bash", Check(args=("-c", "echo hello")), folder)
+    assert shrink(here, fit(here, DEFAULTS), trials=0).without == ()
+
+
 def test_without_a_tracer_nothing_is_fitted(folder: Path) -> None:
     here = ground("bash", Check(args=("-c", ":")), folder, strace="/there/is/no/strace")
     with pytest.raises(SandboxError, match="nothing here can trace") as caught:

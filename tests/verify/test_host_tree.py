@@ -44,6 +44,21 @@ def test_a_folder_to_write_to_is_empty_even_in_one_that_is_shown(tmp_path: Path)
     assert (found.hides("/home/me/app/data/x"), found.hides("/home/me/app/x")) == (True, False)
 
 
+def test_a_home_that_the_program_starts_in_is_there_and_empty(tmp_path: Path) -> None:
+    found = tree(tmp_path, "/home/me", "/home/me/app")
+    assert (found.kept, found.shown) == (("/home/me",), ("/home/me/app",))
+    assert found.hides("/home/me/other")
+
+
+def test_hidden_links_to_what_is_shown_are_there(tmp_path: Path) -> None:
+    """As of an interpreter of a user's own: `~/bin/python` is one."""
+    tree(tmp_path)
+    (tmp_path / "home/me/latest").symlink_to("app")
+    (tmp_path / "usr/bin/app").symlink_to("/home/me/latest/data")
+    found = tree(tmp_path, "/usr/bin/app")
+    assert (found.shown, found.links) == (("/home/me/app/data",), (("/home/me/latest", "app"),))
+
+
 def test_a_whole_hidden_folder_is_not_shown_by_the_way(tmp_path: Path) -> None:
     assert tree(tmp_path, "/home", "/tmp").shown == ()
 

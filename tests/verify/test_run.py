@@ -37,7 +37,7 @@ def images() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="run-tests-", dir="/tmp"))
     folder.chmod(0o755)
     for name, programs in (
-        ("shell", ["bash", "cat", "ls", "sleep"]),
+        ("shell", ["bash", "cat", "chmod", "chown", "id", "ls", "setpriv", "sleep"]),
         ("python", [os.path.realpath("/usr/bin/python3")]),
     ):
         subprocess.run([*NEEDED, "build", *programs, "-q", "-o", f"oci:{folder / name}:x"], check=True)
@@ -275,11 +275,36 @@ def test_n08_there_is_no_capability_and_none_to_be_had(needed: Run, images: Path
     assert found["NoNewPrivs"] == "1"
 
 
-def test_nothing_of_the_kernel_can_be_changed_though_we_are_root(needed: Run, images: Path) -> None:
+@pytest.mark.parametrize("capabilities", ["none", "root"])
+def test_nothing_of_the_kernel_can_be_changed_though_we_are_root(
+    needed: Run, images: Path, capabilities: str
+) -> None:
     for name in ("sys/kernel/core_pattern", "sys/kernel/pid_max"):
-        done = needed(*bash(images, f": >> /proc/{name}", "--user", "0"))
+        done = needed(*bash(images, f": >> /proc/{name}", "--user", "0", "--capabilities", capabilities))
         assert done.returncode == 1
         assert "Read-only file system" in done.stderr or "Permission denied" in done.stderr
+
+
+def test_root_of_an_image_becomes_another_user_only_where_it_is_asked_for(
+    user: int, needed: Run, images: Path
+) -> None:
+    """Whoever is not root has no other user to give; in what he asks for nothing else changes."""
+    script = "chown 7:8 /tmp && ls -nd /tmp && setpriv --reuid 7 --regid 8 --clear-groups id -u"
+    assert needed(*bash(images, script, "--user", "0")).returncode != 0
+    done = needed(*bash(images, script, "--user", "0", "--capabilities", "root"))
+    assert (done.returncode == 0) == (user == 0)
+    assert not done.stdout or " 7 8 " in done.stdout
+
+
+@pytest.mark.parametrize("capabilities", ["none", "root"])
+def test_no_device_of_the_machine_is_changed_though_it_is_written_to(
+    needed: Run, images: Path, capabilities: str
+) -> None:
+    """Its own mode is what is asked for, so that a sandbox that lets it through harms nobody."""
+    script = "echo x > /dev/null && ! chmod 666 /dev/null"
+    done = needed(*bash(images, script, "--user", "0", "--capabilities", capabilities))
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "Read-only file system" in done.stderr
 
 
 def test_n10_of_a_huge_table_only_the_first_part_is_read() -> None:

@@ -89,6 +89,14 @@ def test_the_images_library_path_is_searched() -> None:
     assert prove(files, env=(("LD_LIBRARY_PATH", "/opt"),)).holds
 
 
+def test_a_program_that_is_named_through_a_link_has_its_libraries_beside_it() -> None:
+    """$ORIGIN is where /proc/self/exe leads (elf/dl-origin.c)."""
+    writer = Writer([("needed", "libmine.so"), ("runpath", "$ORIGIN/lib")], interpreter=LOADER)
+    files = tree() | {"/opt/app": writer.finish(), "/opt/lib/libmine.so": shared_object(soname="libmine.so")}
+    files["/bin/app"] = "/opt/app"
+    assert told(prove(files)) == []
+
+
 def test_a_name_is_looked_for_on_the_images_path_and_a_path_in_its_folder() -> None:
     root = MemoryRoot(tree())
     assert find_command(root, Command(("app",), (("PATH", "/usr/bin:/bin"),))) == "/bin/app"

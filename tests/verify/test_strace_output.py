@@ -49,6 +49,15 @@ def test_nothing_counts_before_the_sandbox_stands() -> None:
     assert (reading.begun, asked(reading, "opened")) == (False, {})
 
 
+def test_a_helper_that_hears_late_of_its_child_changes_nothing_of_what_the_child_is() -> None:
+    """On a busy machine the child is in the sandbox before clone(2) returns to who started it."""
+    begin = ("1 clone(child_stack=NULL, flags=SIGCHLD <unfinished ...>", '2 pivot_root("\\x2e", "\\x2e") = 0',
+             "1 <... clone resumed>) = 2", BEGIN[1].replace("1 ", "2 ", 1))  # fmt: skip
+    reading = read(opening("/data", number=2), begin=begin)
+    assert asked(reading, "executed").keys() == {"/bin/app"}
+    assert asked(reading, "opened") == {"/data": ["/bin/app"]}
+
+
 def test_what_is_not_there_was_looked_for_in_vain() -> None:
     reading = read(opening("/none", result=VAIN), f'1 access("{x("/no/folder")}", F_OK) = -1 ENOTDIR (Not a directory)')
     assert asked(reading, "missed") == {"/none": ["/bin/app"], "/no/folder": ["/bin/app"]}

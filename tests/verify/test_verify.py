@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from needed.proof import RootfsRoot
 from needed.report.verify import render_verdict, verdict_object
 from needed.root import DirectoryRoot, MemoryRoot, OverlayRoot, RootPath, Walker
 from needed.rootfs import Rootfs
+from needed.value import replace
 from needed.verify.checks import STARTS, Check, HttpProbe, parse_http
 from needed.verify.judge import Subject, Verdict, verify
 from needed.verify.missing import Missing
@@ -194,7 +196,7 @@ def test_an_answer_without_the_text_is_a_failure(python: Plan, tmp_path: Path) -
 def test_a_port_that_is_open_is_seen_and_one_that_is_not_is_a_failure(python: Plan, tmp_path: Path) -> None:
     of = subject(python, "/usr/bin/python3", "-c", SERVER)
     assert judged(of, Check(exit=None, tcp=(8080,)), tmp_path=tmp_path).answer == "verified"
-    verdict = judged(of, Check(exit=None, tcp=(8080, 9), seconds=2), tmp_path=tmp_path)
+    verdict = judged(of, Check(exit=None, tcp=(8080, 9), seconds=5), tmp_path=tmp_path)
     assert [answer.passed for answer in verdict.runs[0].answers] == [True, False]
     assert "nobody listens there" in verdict.runs[0].answers[1].detail
 
@@ -323,6 +325,8 @@ def test_the_checks_of_the_configuration_are_made_where_none_is_named(folder: Pa
         (["--exit", "0", "--tcp", "80"], "has no exit status of its own"),
         (["--env", "x"], "--env x: expected NAME=VALUE"),
         (["--user", "nobody-here"], "the image has no user nobody-here"),
+        (["--network", "bridge"], "--network bridge: expected none or host"),
+        (["--capabilities", "all"], "--capabilities all: expected none or root"),
         (["--checks", "nowhere.toml"], "nowhere.toml: cannot be read"),
     ],
 )
@@ -359,6 +363,42 @@ def test_build_writes_nothing_unless_it_was_verified(tmp_path: Path) -> None:
     words = ("build", "bash", "--with", "tar", "--verify-args", "-c 'tar --version'", "-o", "oci:x")
     assert "verified: what was built" in command(tmp_path, *words, status=0).stderr
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_build_tells_the_verdict_in_its_object(tmp_path: Path) -> None:
+    words = ("build", "bash", "--json", "--verify-args", "-c 'exit 0'", "-o", "oci:x")
+    verdict = json.loads(command(tmp_path, *words, status=0).stdout)["verdict"]
+    assert (verdict["verdict"], verdict["checks"][0]["passed"]) == ("verified", True)
+    assert "verdict" not in json.loads(command(tmp_path, "build", "bash", "--json", "-o", "oci:y", status=0).stdout)
+
+
+def test_a_check_has_this_machines_network_where_it_says_so(bash: Plan, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        check = Check(args=("-c", f": < /dev/tcp/127.0.0.1/{server.getsockname()[1]}"))
+        assert judged(subject(bash, "bash"), check, tmp_path=tmp_path).answer == "failed"
+        assert judged(subject(bash, "bash"), replace(check, network="host"), tmp_path=tmp_path).answer == "verified"
+
+
+def test_the_network_that_is_named_is_that_of_the_checks_in_the_configuration(tmp_path: Path) -> None:
+    command(tmp_path, "build", "-q", "bash", "-o", "oci:bash", status=0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        words = f'["-c", ": < /dev/tcp/127.0.0.1/{server.getsockname()[1]}"]'
+        (tmp_path / "needed.toml").write_text(f"[[check]]\nargs = {words}\n")
+        command(tmp_path, "verify", "oci:bash", status=11)
+        command(tmp_path, "verify", "oci:bash", "--network", "host", status=0)
+
+
+def test_root_that_may_not_become_another_user_is_not_verified(bash: Plan, tmp_path: Path) -> None:
+    fails = ("-c", "echo 'chown(/var/lib/x) failed (22: Invalid argument)' >&2; exit 1")
+    verdict = judged(subject(bash, "bash", user="0:0"), Check(args=fails), tmp_path=tmp_path)
+    assert (verdict.answer, verdict.exit_code) == ("not verified", 10)
+    assert "--capabilities root" in " ".join(verdict.hints)
+    assert judged(subject(bash, "bash"), Check(args=fails), tmp_path=tmp_path).answer == "failed"
+
+
+def test_what_is_no_folder_may_be_an_image(tmp_path: Path) -> None:
+    assert "docker-archive:none.tar" in command(tmp_path, "run", "none.tar", status=7).stderr
+    assert "oci:DIR" in command(tmp_path, "verify", "none", status=7).stderr
 
 
 def test_build_makes_the_checks_of_the_configuration(tmp_path: Path) -> None:

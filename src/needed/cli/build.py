@@ -183,7 +183,8 @@ def build_one(arguments: argparse.Namespace, laid: Laid | None = None) -> int:
     configuration = wanted.configuration(planned, wanted.choices)
     if arguments.verify or arguments.verify_args is not None:
         stop_on_signals()
-        verify_plan(arguments, planned, configuration, wanted)
+        verdict = verify_plan(arguments, planned, configuration, wanted)
+        return write_out(arguments, planned, configuration, wanted, told_of_laid(wanted) | {"verdict": verdict})
     return write_out(arguments, planned, configuration, wanted, told_of_laid(wanted))
 
 
@@ -287,13 +288,14 @@ def verify_plan(
     configuration: Configuration,
     wanted: Wanted,
     name: str = "what was built",
-) -> None:
-    """Run what would be written. Raises VerifyError unless it passes, SandboxError where nothing can run it."""
+) -> dict[str, object]:
+    """Run what would be written; the verdict, for `--json`. Raises VerifyError unless it passes, SandboxError where
+    nothing can run it."""
     from needed.cli.verify import checks_in, judge
     from needed.errors import SandboxError, VerifyError
     from needed.image.build import config_of
     from needed.proof import RootfsRoot
-    from needed.report.verify import render_verdict
+    from needed.report.verify import render_verdict, verdict_object
     from needed.verify.checks import STARTS, Check
     from needed.verify.judge import Subject
 
@@ -307,7 +309,7 @@ def verify_plan(
     if verdict.exit_code == 0:
         for line in () if arguments.quiet or arguments.json else lines:
             write(line, sys.stderr)
-        return
+        return verdict_object(verdict, name)
     kind = SandboxError if verdict.exit_code == SandboxError.exit_code else VerifyError
     raise kind("nothing was written, for the image was not shown to run", details=lines)
 

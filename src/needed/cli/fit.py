@@ -32,7 +32,8 @@ the checks in it, and traces the same commands there: what they ask for in vain
 and the root has is in the next image, as its reason; of a folder that they list,
 what they use in it on the root itself, which is shown read-only. The last one is
 written if its checks pass. ARGS stand behind the entrypoint, as in docker run.
-Files that hold secrets are left out. It needs strace, no root and no engine.
+Files that hold secrets are left out. What asks a server is given this machine's
+network: --network host. It needs strace, no root and no engine.
 
 exit status: 0 it passes and is written; 11 it does not; 10 nothing here can run
 or trace it.
@@ -57,6 +58,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     option = parser.add_argument
     option("--with-rules", action="store_true", help="begin with what the rules find")
     option("--shrink", action="store_true", help="then take away what the checks pass without")
+    option("--trials", default="", metavar="N", help="with --shrink: try N images at most (default 40)")
     add_check_options(parser)
     parser.set_defaults(run=run, command=())
 
@@ -78,6 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         refuse_sources(arguments.programs)
     arguments.root = root_for(arguments.root, arguments.platform)
+    trials = _trials(arguments.trials)
     own = copy.copy(arguments)
     own.env, own.user = [], ""  # these are the image's
     checks = checks_of(own)
@@ -101,12 +104,21 @@ def run(arguments: argparse.Namespace) -> int:
             hints=["add what is missing by name: --with NAMES, --add PATH", "begin with the rules: --with-rules"],
         )
     if arguments.shrink:
-        fitted = shrink(ground, fitted, _tell_less if speaks else lambda _what, _size: None)
+        fitted = shrink(ground, fitted, _tell_less if speaks else lambda _what, _size: None, trials)
     if speaks:
         for line in (*_left_out(fitted), *render_verdict(fitted.verdict, "what is written")):
             write(printable(line), sys.stderr)
     configuration = wanted.configuration(fitted.plan, fitted.choices)
     return write_out(arguments, fitted.plan, configuration, wanted, {"fit": _object(fitted)})
+
+
+def _trials(text: str) -> int:
+    from needed.errors import UsageError
+    from needed.fit import MAX_TRIALS
+
+    if text and not (text.isascii() and text.isdigit() and len(text) < 6):
+        raise UsageError(f"--trials {text}: expected a number of images", hints=["--trials 10"])
+    return int(text) if text else MAX_TRIALS
 
 
 def _ground(

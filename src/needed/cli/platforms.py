@@ -56,12 +56,13 @@ _USUAL = {"arm64": "v8", "arm": "v7"}  # the variant that is meant where none is
 
 @value
 class _Part:
-    """What one platform's image is made of; `asked` is the platform in the user's words."""
+    """What one platform's image is made of; `asked` is the platform in the user's words, `verdict` what a run said."""
 
     asked: str
     wanted: Wanted
     planned: Plan
     configuration: Configuration
+    verdict: dict[str, object] | None = None
 
 
 def build_several(arguments: argparse.Namespace, laid: Mapping[str, Laid] = NOTHING) -> int:
@@ -77,8 +78,7 @@ def build_several(arguments: argparse.Namespace, laid: Mapping[str, Laid] = NOTH
     alone = [_platform_alone(parts, destination) for destination in destinations]
     stop_on_signals()
     if arguments.verify or arguments.verify_args is not None:
-        for part in parts:
-            _verify(arguments, part)
+        parts = [replace(part, verdict=_verify(arguments, part)) for part in parts]
     index = _build(arguments, parts, waiting_folder(destinations[0]))
     written = [
         _write(index, parts, destination, platform) for destination, platform in zip(destinations, alone, strict=True)
@@ -195,9 +195,9 @@ def _show_plans(parts: list[_Part], *, as_json: bool) -> None:
         sys.stdout.flush()
 
 
-def _verify(arguments: argparse.Namespace, part: _Part) -> None:
+def _verify(arguments: argparse.Namespace, part: _Part) -> dict[str, object]:
     try:
-        verify_plan(arguments, part.planned, part.configuration, part.wanted, part.asked)
+        return verify_plan(arguments, part.planned, part.configuration, part.wanted, part.asked)
     except (SandboxError, VerifyError) as error:
         raise _told_for(part.asked, error) from None
 
@@ -256,7 +256,10 @@ def _report(
     if arguments.json:
         import json
 
-        more = [told_of(part.planned) | told_of_laid(part.wanted) for _, part in by_image]
+        more = [
+            told_of(part.planned) | told_of_laid(part.wanted) | ({"verdict": part.verdict} if part.verdict else {})
+            for _, part in by_image
+        ]
         found = index_object(index, str(reference), more)
         found["written"] = [
             {"destination": item.name, "name": name} | ({"platform": str(one)} if one else {})

@@ -19,9 +19,13 @@ def open_root_option(text: str, platform: str = "", *, ours: bool = False) -> Ro
     A directory costs no import of what reads images.
     """
     if ":" not in text:
+        from needed.errors import ReadError
         from needed.root import DirectoryRoot
 
-        return DirectoryRoot(to_host(text))
+        try:
+            return DirectoryRoot(to_host(text))
+        except ReadError as error:
+            raise ReadError(error.message, hints=[*error.hints, _image_hint(text)]) from None
     from needed.image.model import parse_platform
     from needed.source.opening import Surroundings, open_root
 
@@ -38,6 +42,13 @@ def root_for(words: list[str], platform: str) -> str:
     from needed.cli.platforms import choose_root
 
     return choose_root(words, platform)
+
+
+def _image_hint(text: str) -> str:
+    """How an image is named that may have been meant by `text`, which is no directory."""
+    if os.path.isfile(to_host(text)) or text.endswith(".tar"):
+        return f"or say what kind of archive it is: docker-archive:{text}, oci-archive:{text}, tar:{text}"
+    return f"or an image: oci:DIR[:TAG], docker-archive:FILE, docker-daemon:{text or 'NAME'}"
 
 
 def library_path(option: str | None, root: Root) -> tuple[str, ...]:

@@ -55,6 +55,9 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--entrypoint", metavar="PROGRAM", help="run PROGRAM in place of the image's entrypoint")
     parser.add_argument("--network", default="none", metavar="none|host", help="loopback only (default), or ours")
     parser.add_argument(
+        "--capabilities", default="none", metavar="none|root", help="root: the image's may become another user"
+    )
+    parser.add_argument(
         "-p", "--publish", action="append", metavar="[ADDRESS:]HOST:CONTAINER", help="a port, on 127.0.0.1 unless told"
     )
     parser.add_argument("--sandbox", default="", metavar="NAME", help="unshare, bubblewrap, docker or podman")
@@ -149,7 +152,8 @@ class _Program:
 
 def _kept_trees(arguments: argparse.Namespace) -> Trees | None:
     """In the user's cache folder; None where trees cannot be shown from there, or are not to be."""
-    if arguments.no_cache or arguments.detach or arguments.volume or arguments.sandbox not in ("", "unshare"):
+    plain = arguments.capabilities == "none" and not arguments.volume and not arguments.detach
+    if arguments.no_cache or not plain or arguments.sandbox not in ("", "unshare"):
         return None
     from needed.cli.paths import cache_folder
     from needed.verify.kernel import is_at_least
@@ -187,6 +191,7 @@ def _command(
     words: tuple[str, ...],
 ) -> Command:
     from needed.value import replace
+    from needed.verify.checks import parse_capabilities
     from needed.verify.command import command_by
 
     if arguments.entrypoint is not None:
@@ -208,6 +213,7 @@ def _command(
         network=arguments.network,
         mounts=tuple(_mount(text) for text in arguments.volume or ()),
         terminal=arguments.tty,
+        capabilities=parse_capabilities(arguments.capabilities, "--capabilities"),
     )
 
 

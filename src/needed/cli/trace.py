@@ -16,14 +16,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
+    from needed.root import DirectoryRoot
     from needed.verify.command import Command
     from needed.verify.trace import Trace
 
 _EPILOG = """\
 The program is run, with all that it does: this and `run` are the only verbs that
 start anything. It sees the root read-only, without a network, and with /tmp,
-/run and homes empty; its own folder and the working directory are shown. What
-it asks for is a reason to `needed build --trace FILE`.
+/run and homes empty; its own folder, the working directory unless that is a
+home, and the files that its arguments name are shown. What it asks for is a reason to `needed build --trace FILE`.
 
 exit status: the program's, and the trace is written whatever that is; 10 if
 nothing here can trace.
@@ -80,14 +81,33 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         wanted = [command.directory, *(absolute(one) if arguments.root == "/" else one for one in arguments.show)]
         wanted += [command.argv[0].rpartition("/")[0], command.argv[0]] if "/" in command.argv[0] else []
+        wanted += _files(root, command)
         empty = [absolute(one) if arguments.root == "/" else one for one in arguments.scratch]
         tree = host_tree(root, point, os.path.expanduser("~"), wanted, empty)
+        if tree.kept:
+            _tell_empty(tree.kept[0])
         found = StraceTracer(root).trace(tree, command, Limits(_seconds(arguments.seconds)))
     finally:
         os.rmdir(point)
     write_atomically(to_host(file), [render_trace(merge_traces([*before, found])).encode()])
     _tell(found, file)
     return found.runs[0].status
+
+
+def _files(root: DirectoryRoot, command: Command) -> list[str]:
+    """The files that the command's arguments name."""
+    from needed.root import Walker
+
+    walker = Walker(root)
+    names = [word if word.startswith("/") else f"{command.directory}/{word}" for word in command.argv[1:]]
+    places = [(name, walker.find(name)) for name in names if len(name) < 4096 and "\0" not in name]
+    return [name for name, found in places if found is not None and found.entry.kind == "file"]
+
+
+def _tell_empty(folder: str) -> None:
+    """A home, or a folder of temporary files, is not shown for being the working directory: it holds too much."""
+    text = f"note: the program sees {folder} empty but for the files that its command names; --show DIR shows a folder"
+    write_sentence(printable(text), sys.stderr)
 
 
 def _command(arguments: argparse.Namespace) -> Command:

@@ -9,6 +9,7 @@ from needed.cli.configuration import read_configuration
 from needed.cli.console import write
 from needed.cli.roots import open_root_option, temporary_folder
 from needed.errors import UsageError
+from needed.value import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 First what the files say: program, interpreter, libraries, versions, symbols.
-Then the image runs, in a sandbox that sees no file of this machine and has no
-network but its own. ARGS stand behind the image's entrypoint, as in docker run.
+Then the image runs, in a sandbox that sees no file of this machine and, without
+--network host, has no network but its own. ARGS stand behind the image's entrypoint, as in docker run.
 Where no check is named, those of needed.toml are made, or it must end with 0:
 
   [[check]]
@@ -67,6 +68,8 @@ def add_check_options(parser: argparse.ArgumentParser) -> None:
     option = asked.add_argument
     option("--checks", metavar="FILE", help="checks to make (default needed.toml, if it is there)")
     option("--time", default="", metavar="SECONDS", help="the most that it may take (default 60)")
+    option("--network", default="", metavar="NAME", help="none (loopback only) or host (default none)")
+    option("--capabilities", default="", metavar="NAME", help="none, or root: the image's may become another user")
     option("--exit", metavar="N", help="it ends with the status N (default 0)")
     option("--stdout-contains", action="append", default=[], metavar="TEXT", help="it prints TEXT")
     option("--stderr-contains", action="append", default=[], metavar="TEXT", help="it prints TEXT to standard error")
@@ -137,12 +140,26 @@ def checks_of(arguments: argparse.Namespace) -> tuple[Check, ...]:
     own = own_check(arguments)
     asked = _asks(arguments)
     found = checks_in(arguments.checks) if arguments.checks or not asked else ()
+    if arguments.network:
+        found = tuple(replace(check, network=own.network) for check in found)
+    if arguments.capabilities:
+        found = tuple(replace(check, capabilities=own.capabilities) for check in found)
     return (*found, own) if asked or not found else found
 
 
 def own_check(arguments: argparse.Namespace) -> Check:
     """The Check in the options. Raises UsageError."""
-    from needed.verify.checks import SECONDS, Check, finished, parse_http, parse_port, parse_seconds, parse_status
+    from needed.verify.checks import (
+        SECONDS,
+        Check,
+        finished,
+        parse_capabilities,
+        parse_http,
+        parse_network,
+        parse_port,
+        parse_seconds,
+        parse_status,
+    )
 
     for text in arguments.env:
         if not text.partition("=")[0] or "=" not in text:
@@ -161,6 +178,8 @@ def own_check(arguments: argparse.Namespace) -> Check:
         tuple(parse_port(text, "--tcp") for text in arguments.tcp),
         parse_seconds(arguments.stays_up, "--stays-up") if arguments.stays_up else 0.0,
         seconds=parse_seconds(arguments.time, "--time") if arguments.time else SECONDS,
+        network=parse_network(arguments.network or "none", "--network"),
+        capabilities=parse_capabilities(arguments.capabilities or "none", "--capabilities"),
     )
     status = None if arguments.exit is None else parse_status(arguments.exit, "--exit")
     return finished(check, status=status, where="--exit" if status is not None else "the checks asked for")

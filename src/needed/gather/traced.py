@@ -9,7 +9,7 @@ from __future__ import annotations
 from needed.closure import Reason
 from needed.errors import ReadError
 from needed.root import read_head
-from needed.rules.finding import ROOT_OWNER, Execute, Load, Take
+from needed.rules.finding import ROOT_OWNER, Execute, Link, Load, Take
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ def find_traced(view: View, traced: Iterable[Traced]) -> Iterator[Finding]:
         if found is None or found.entry.kind == "special" or found.path == "/" or one.path in passed_over:
             continue
         reason = Reason(KIND, one.command)
-        if one.how == "executed":
+        if one.how == "same":
+            yield Link(one.path, one.by[0], reason)
+        elif one.how == "executed":
             yield Execute(one.path, reason)
         elif one.how == "loaded" and found.path not in there:
             loaded.add(found.path)

@@ -88,9 +88,9 @@ class Settled:
 @value
 class Traced:
     """What a program that was traced found at `path`, a path string; of a library that the loader looked for in vain
-    (`needed.fit`) its name. `how` is "executed", "loaded" (as code), "opened", "listed" (a folder), "seen", or
-    "written" (a folder in which it could make no file, and which the image's user gets). `by` are the programs that
-    asked, `command` the line that was run."""
+    (`needed.fit`) its name. `how` is "executed", "loaded" (as code), "opened", "listed" (a folder), "seen",
+    "written" (a folder in which it could make no file, and which the image's user gets), or "same" (a copy of the
+    program in `by`, for a link to do). `by` are the programs that asked, `command` the line that was run."""
 
     path: str
     how: str

@@ -1,6 +1,7 @@
 """An image's tree as a private folder of this machine, for a sandbox to show, and gone when it was run.
 
-Everything is ours on the disk, and the sandbox maps us to the image's one user. So that this user may do there what he
+Everything is ours on the disk, and the sandbox maps us to the image's one user. (Where we and he are root, files may
+have their `owners` of the image instead, for a sandbox that has all users.) So that this user may do there what he
 may do in an engine, modes are translated: where he is not the owner he gets no more than group or others have, and what
 he may write to is listed, for all else is shown read-only. Links are made and never followed; devices, pipes and
 sockets are not made at all.
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 MOUNT_POINTS = ("/dev", "/proc", "/sys", "/etc")
 MAX_WRITABLE = 1000  # further places that one user may write to, besides those below others
 PIECE = 1 << 20
+IDS = 65536  # users and groups that a sandbox may have
 PREFIX, LEFT = "needed-", 60.0
 # What an engine puts into each container.
 _ETC = {
@@ -65,6 +67,8 @@ class BundleTree:
 
     path: str
     writable: tuple[str, ...]
+    owners: bool = False
+    noun: str = "image"
 
     def show(self) -> None:
         """Make a mount of it, in a name space of mounts that is the sandbox's alone. Raises OSError."""
@@ -84,9 +88,12 @@ class BundleTree:
 class Bundle:
     """The tree in a folder of its own. `writable` are the places that the user may write to, "/" for all."""
 
-    def __init__(self, root: Root, user: tuple[int, int], folder: str) -> None:
-        """Raises ImageError for a tree that no sandbox can show, OutputError, ReadError."""
-        self.root, self.user = root, user
+    noun = "image"  # what a message calls it
+
+    def __init__(self, root: Root, user: tuple[int, int], folder: str, *, owners: bool = False) -> None:
+        """With `owners`, which root alone can, each file has its owner and mode. Raises ImageError for a tree that no
+        sandbox can show, OutputError, ReadError."""
+        self.root, self.user, self.owners = root, user, owners
         self.writable: list[str] = []
         check_mount_points(root)
         try:
@@ -119,7 +126,7 @@ class Bundle:
 
     def tree(self) -> BundleTree:
         """What of it a sandbox must know, which another process may be told."""
-        return BundleTree(self.path, tuple(self.writable))
+        return BundleTree(self.path, tuple(self.writable), self.owners)
 
     def remove(self) -> None:
         """Take the tree away, whatever its modes."""
@@ -160,7 +167,9 @@ class Bundle:
                     pending.append((path, above_writable or found.writable))
                 else:
                     self._write_file(path, place)
-                modes.append((place, found.mode))
+                if self.owners and max(entry.owner) < IDS:
+                    os.chown(place, *entry.owner)
+                modes.append((place, entry.mode & 0o1777 if self.owners else found.mode))
         self._write_etc(top)
         for place, mode in reversed(modes):  # last: a folder that nobody may write to takes no files
             os.chmod(place, mode)

@@ -13,6 +13,8 @@
     stdout_contains = ["ready"]
     stderr_contains = []
     same_as_host = false
+    network = "none"                      # or "host", this machine's
+    capabilities = "none"                 # or "root": the image's root may become another user
     time = 60                             # seconds, the most that all of it may take
 
 One Check is one run. Decides nothing about what came of it (`judge`), and reads nothing: text comes from the command.
@@ -33,7 +35,8 @@ MAX_SECONDS = 24 * 3600.0
 SECONDS = 60.0
 MARGIN = 10.0  # seconds that a program may take beyond those that it is to stay up
 _LISTS = ("args", "env", "stdout_contains", "stderr_contains", "http_contains")
-_KEYS = ("name", *_LISTS, "user", "exit", "same_as_host", "http", "tcp", "stays_up", "time")
+_KEYS = ("name", *_LISTS, "user", "exit", "same_as_host", "http", "tcp", "stays_up", "network",
+         "capabilities", "time")  # fmt: skip
 
 
 @value
@@ -51,7 +54,8 @@ class HttpProbe:
 @value
 class Check:
     """One run and what it must show. Without `args` it is the image's own command. `exit` is None where how it ends is
-    nobody's business; `starts` asks that it ends with 0 or is still running after `stays_up`. `seconds` for all."""
+    nobody's business; `starts` asks that it ends with 0 or is still running after `stays_up`. `network` and
+    `capabilities` as of a Command, `seconds` for all."""
 
     name: str = ""
     args: tuple[str, ...] = ()
@@ -67,6 +71,8 @@ class Check:
     stays_up: float = 0.0
     starts: bool = False
     seconds: float = SECONDS
+    network: str = "none"
+    capabilities: str = "none"
 
     @property
     def serves(self) -> bool:
@@ -113,6 +119,20 @@ def parse_status(text: str, where: str) -> int:
     if not _is_digits(text) or int(text[:6]) > 255:
         raise UsageError(f"{where} {text}: expected a status, 0 to 255", hints=[f"{where} 0"])
     return int(text)
+
+
+def parse_network(text: str, where: str) -> str:
+    """"none", where only loopback is there, or "host". Raises UsageError."""
+    if text not in ("none", "host"):
+        raise UsageError(f"{where} {text}: expected none or host", hints=[f"{where} host"])
+    return text
+
+
+def parse_capabilities(text: str, where: str) -> str:
+    """"none", or "root". Raises UsageError."""
+    if text not in ("none", "root"):
+        raise UsageError(f"{where} {text}: expected none or root", hints=[f"{where} root"])
+    return text
 
 
 def finished(check: Check, *, status: int | None, where: str) -> Check:
@@ -178,6 +198,8 @@ def _parse(item: object, where: str) -> Check:
         _ports(item.get("tcp", []), f"{where}: tcp"),
         _seconds(item, "stays_up", where) or 0.0,
         seconds=_seconds(item, "time", where) or SECONDS,
+        network=parse_network(_string(item, "network", where) or "none", f"{where}: network"),
+        capabilities=parse_capabilities(_string(item, "capabilities", where) or "none", f"{where}: capabilities"),
     )
     return finished(check, status=None if status is None else parse_status(str(status), f"{where}: exit"), where=where)
 

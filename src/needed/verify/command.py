@@ -29,7 +29,8 @@ class Mount:
 @value
 class Command:
     """`argv` as execve(2) has it; `env` is the whole environment; `user` numeric. `network` is "none", where only
-    loopback is there, or "host". `terminal`: standard streams are a terminal's."""
+    loopback is there, or "host". `capabilities` is "none", or "root": the image's root may become another user.
+    `terminal`: standard streams are a terminal's."""
 
     argv: tuple[str, ...]
     env: tuple[tuple[str, str], ...] = ()
@@ -38,6 +39,7 @@ class Command:
     network: str = "none"
     mounts: tuple[Mount, ...] = ()
     terminal: bool = False
+    capabilities: str = "none"
 
 
 @value

@@ -14,6 +14,7 @@ from needed.errors import NeededError, SandboxError
 from needed.image.tar import DIRECTORY, END, FILE, SYMLINK, padding, tar_header
 from needed.root import RootPath, encode_path, join
 from needed.verify.join import connect_in
+from needed.verify.kernel import CAPABILITIES_OF_ROOT
 from needed.verify.namespaces import BROKEN
 
 TYPE_CHECKING = False
@@ -49,6 +50,7 @@ class InEngine:
 
     def kill(self) -> None:
         if self._process.returncode is None:
+            _ask(self._engine, "kill", self._name)  # `podman rm --force` would ask first, and wait for ten seconds
             _ask(self._engine, "rm", "--force", self._name)
             with suppress(ProcessLookupError):
                 os.kill(self.keeper, 9)
@@ -97,7 +99,11 @@ def _words(engine: str, name: str, command: Command, limits: Limits) -> list[str
     words += ["--tty"] if command.terminal else []
     words += ["--network", command.network, "--pids-limit", str(limits.processes), "--memory", str(limits.memory)]
     words += ["--security-opt", "no-new-privileges", "--cap-drop", "ALL"]
+    if command.user[0] == 0 and command.capabilities == "root":
+        words += [word for name in CAPABILITIES_OF_ROOT for word in ("--cap-add", name)]
     words += ["--user", f"{command.user[0]}:{command.user[1]}", "--workdir", command.directory]
+    if command.network == "none":  # any port, for the network is its own (ip(7)): so has Docker it, and Podman not
+        words += ["--sysctl", "net.ipv4.ip_unprivileged_port_start=0"]
     for variable, text in command.env:
         words += ["--env", f"{variable}={text}"]
     for one in command.mounts:

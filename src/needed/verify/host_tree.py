@@ -2,7 +2,7 @@
 
 Beside a Bundle it copies nothing: the tree itself is mounted, with all that is mounted below, and nothing in it can be
 written to (mount_setattr(2), AT_RECURSIVE). Temporary folders, `/run` and homes are empty and in memory; what in them
-the program needs, its own folder and the one it starts in, is shown again, read-only too.
+the program needs, its own folder and the one it starts in, is shown again, read-only too; a home itself never is.
 """
 
 from __future__ import annotations
@@ -26,15 +26,20 @@ MOUNT_POINTS = ("/dev", "/proc")
 @value
 class HostTree:
     """The tree at `source` of this machine, shown at the empty folder `path`. `hidden` and `shown` are paths inside it
-    without a link in them, folders or files, and `scratch` folders that are empty even there. Nothing else is
-    `writable`."""
+    without a link in them, folders or files, `scratch` folders that are empty even there, `kept` hidden ones that are
+    there, empty, and `links` hidden links that lead to what is shown, with their targets. Nothing else is `writable`.
+    `noun` is what a message calls it, `owners` as of a Bundle."""
 
     source: str
     path: str
     hidden: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
     scratch: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
     writable: tuple[str, ...] = ()
+    noun: str = "root"
+    owners: bool = False
 
     def show(self) -> None:
         """Mount it, in a name space of mounts that is ours alone. Raises OSError."""
@@ -44,6 +49,8 @@ class HostTree:
         kernel.make_read_only(self.path)
         for place in self.hidden:
             self._empty(place)
+        for place in self.kept:
+            os.makedirs(self.path + place, exist_ok=True)
         for place in self.shown:
             origin, target = self.source.rstrip("/") + place, self.path + place
             if os.path.isdir(origin):
@@ -54,6 +61,9 @@ class HostTree:
                     pass
             kernel.mount(origin, target, flags=kernel.MS_BIND | kernel.MS_REC)
             kernel.make_read_only(target)
+        for place, leads_to in self.links:
+            os.makedirs(os.path.dirname(self.path + place), exist_ok=True)
+            os.symlink(leads_to, self.path + place)
         for place in self.scratch:
             if _is_below(place, self.hidden) and not _is_below(place, self.shown):
                 os.makedirs(self.path + place, exist_ok=True)
@@ -97,14 +107,21 @@ def host_tree(
     # Of two that are one in the other the outer hides both.
     outer = tuple(one for one in hidden if not _is_below(one, [other for other in hidden if other != one]))
     shown: dict[str, None] = {}
+    kept: dict[str, None] = {}
+    links: dict[str, str] = {}
     for name in wanted:
         found = walker.find(name)
-        if found is not None and found.path not in hidden and _is_below(found.path, outer):
-            shown[found.path] = None
+        if found is not None and _is_below(found.path, outer):
+            (kept if found.path in hidden else shown)[found.path] = None
+        for link in found.links if found is not None else ():
+            entry = root.entry(link) if _is_below(link, outer) else None
+            if entry is not None:
+                links[link] = entry.target
     apart = (one for one in sorted(shown) if not _is_below(one, [other for other in shown if other != one]))
+    hops = tuple((link, target) for link, target in links.items() if not _is_below(link, shown))
     places = filter(None, map(walker.find, scratch))
     empty = dict.fromkeys(one.path for one in places if one.entry.kind == "directory" and one.path != "/")
-    return HostTree(root.path, point, outer, tuple(apart), tuple(empty))
+    return HostTree(root.path, point, outer, tuple(apart), tuple(empty), tuple(kept), hops)
 
 
 def mount_point(folder: str) -> str:

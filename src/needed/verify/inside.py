@@ -24,7 +24,7 @@ def orders(tree: HostTree | BundleTree, command: Command, limits: Limits) -> byt
         words = [tree.path, tree.writable]
     else:
         source = os.fsencode(tree.source).decode("utf-8", "surrogateescape")
-        words = [source, tree.path, tree.hidden, tree.shown, tree.scratch]
+        words = [source, tree.path, tree.hidden, tree.shown, tree.scratch, tree.kept, tree.links]
     started = [command.argv, command.env, command.directory, command.user, command.network]
     bounds = [limits.seconds, limits.memory, limits.processes]
     return json.dumps([words, started, bounds]).encode()
@@ -42,7 +42,8 @@ def main(orders_from: str, failure: str, control: str) -> None:
     if len(tree) == 2:
         shown = BundleTree(tree[0], tuple(tree[1]))
     else:
-        shown = HostTree(tree[0], tree[1], tuple(tree[2]), tuple(tree[3]), tuple(tree[4]))
+        hidden, seen, scratch, kept, links = map(tuple, tree[2:])
+        shown = HostTree(tree[0], tree[1], hidden, seen, scratch, kept, links)
     asking = socket.socket(fileno=int(control))
     keep(shown, found, Limits(*limits), ((0, 1, 2), asking, int(failure)))
     os._exit(0)

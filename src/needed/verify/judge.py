@@ -8,7 +8,7 @@ Sandbox does, and which one is the caller's choice.
 from __future__ import annotations
 
 from needed.errors import SandboxError
-from needed.value import value
+from needed.value import replace, value
 from needed.verify.checks import Check
 from needed.verify.command import Limits, command_of
 from needed.verify.missing import find_missing, missing_library, missing_program
@@ -95,8 +95,7 @@ def verify(subject: Subject, checks: Iterable[Check], sandbox: Sandbox) -> Verdi
     Raises UsageError where the image names no program, or a user that it does not have; ImageError, ReadError,
     OutputError.
     """
-    asked = [(check, command_of(subject.config, subject.root, check.args, user=check.user, env=check.env))
-             for check in checks]  # fmt: skip
+    asked = [(check, command_of_check(check, subject.config, subject.root)) for check in checks]
     by_command: dict[tuple[object, ...], StaticProof] = {}
     for _, command in asked:
         key = (command.argv[0], command.env, command.directory)
@@ -116,6 +115,12 @@ def verify(subject: Subject, checks: Iterable[Check], sandbox: Sandbox) -> Verdi
         why = error.message.removeprefix(f"{NOT_VERIFIED}: ")
         return Verdict(answer, proofs, tuple(runs), why=why, details=error.details, hints=error.hints)
     return Verdict(VERIFIED if runs and all(run.passed for run in runs) else FAILED, proofs, tuple(runs))
+
+
+def command_of_check(check: Check, config: ImageConfig | None, root: Root) -> Command:
+    """What `check` runs in an image of `root`. Raises UsageError as `command_of`."""
+    command = command_of(config, root, check.args, user=check.user, env=check.env)
+    return replace(command, network=check.network, capabilities=check.capabilities)
 
 
 def _absent(proof: StaticProof, source: Root | None) -> Iterable[Missing]:

@@ -10,6 +10,8 @@ import ctypes
 import os
 import struct
 
+from needed.verify.bundle import IDS
+
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND = 1, 2, 4, 8, 32, 4096
@@ -18,6 +20,10 @@ MNT_DETACH = 2
 AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID = -100, 0x8000, 1, 2
 _MOUNT_SETATTR = {"mips64": 5442}  # linux/mount.h; 442 on all other machines
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 24, 38
+# What Docker leaves to a container's root, but for what reaches its network or makes devices (capabilities(7)).
+CAPABILITIES_OF_ROOT = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "FSETID": 4, "KILL": 5, "SETGID": 6, "SETUID": 7,
+                        "NET_BIND_SERVICE": 10, "SYS_CHROOT": 18}  # fmt: skip
+_CAPABILITIES_TO_MAP = (0, 1, 6, 7, 31)  # CHOWN, DAC_OVERRIDE, SETGID, SETUID, SETFCAP
 _PIVOT_ROOT = {
     "x86_64": 155, "aarch64": 41, "riscv64": 41, "loongarch64": 41, "i686": 217, "armv7l": 218, "armv8l": 218,
     "s390x": 217, "ppc64le": 203, "ppc64": 203, "mips64": 5151,
@@ -96,15 +102,35 @@ def pivot_root(folder: str) -> None:
     os.chdir("/")
 
 
+def may_map_users() -> bool:
+    """Whether we are root, and may show a name space of users IDS of them, each as itself (user_namespaces(7))."""
+    if os.geteuid() != 0:
+        return False
+    try:
+        for name in ("uid_map", "gid_map"):
+            with open(f"/proc/self/{name}", encoding="ascii") as file:
+                first, _, length = map(int, file.readline().split())
+            if first != 0 or length < IDS:
+                return False
+        with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
+            have = next(int(line.split()[1], 16) for line in file if line.startswith("CapEff:"))
+    except (OSError, ValueError, StopIteration):
+        return False
+    return all(have >> number & 1 for number in _CAPABILITIES_TO_MAP)
+
+
 def prctl(option: int, argument: int) -> None:
     """prctl(2) with one argument."""
     zero = ctypes.c_ulong(0)
     _check(_libc.prctl(option, ctypes.c_ulong(argument), zero, zero, zero), "prctl")
 
 
-def drop_capabilities() -> None:
-    """No program started from here has any capability, whoever it runs as (capabilities(7), "bounding set")."""
+def drop_capabilities(kept: frozenset[int] = frozenset()) -> None:
+    """No program started from here has any capability but those of `kept`, whoever it runs as (capabilities(7),
+    "bounding set")."""
     for number in range(64):
+        if number in kept:
+            continue
         try:
             prctl(PR_CAPBSET_DROP, number)
         except OSError:

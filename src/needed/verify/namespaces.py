@@ -1,10 +1,11 @@
 """The sandbox that needs no program: name spaces of users, mounts, processes, network, IPC and host name (unshare(2)).
 
-The image's one user is ours outside, whoever we are, so the same is seen as root and as anybody. All of the tree is
-read-only but for what that user may write to; `/dev` has six devices, `/proc` shows the sandbox's own processes; there
-is no capability, no new privilege and no terminal of ours. Two processes stand between us and the program: a keeper,
-which lives in the sandbox's network and hands out connections into it, and the program itself as process 1. When either
-of us ends, the kernel ends all of them.
+The image's one user is ours outside, whoever we are, so the same is seen as root and as anybody. Where we and the
+image's user are root, and it is asked for, it has all users, each as itself, and root may become any of them. All of
+the tree is read-only but for what that user may write to; `/dev` has six devices, `/proc` shows the sandbox's own
+processes; there is no capability but what such a root needs, no new privilege and no terminal of ours. Two processes
+stand between us and the program: a keeper, which lives in the sandbox's network and hands out connections into it, and
+the program itself as process 1. When either of us ends, the kernel ends all of them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import select
 import struct
 
 from needed.verify import kernel
+from needed.verify.bundle import IDS
 from needed.verify.command import DEFAULT_PATH
 from needed.verify.kernel import bind, mount
 
@@ -24,6 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
     import socket
+    from collections.abc import Callable
 
     from needed.verify.bundle import Bundle, BundleTree
     from needed.verify.command import Command, Limits
@@ -168,7 +171,7 @@ def keep(
     try:
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
         os.setsid()
-        _enter(command)
+        _enter(command, owners=bundle.owners)
         _mount_tree(bundle, command)
         program = os.fork()
         if program == 0:
@@ -183,11 +186,14 @@ def keep(
     os._exit(_serve(control, program))
 
 
-def _enter(command: Command) -> None:
+def _enter(command: Command, *, owners: bool) -> None:
     user, group = os.geteuid(), os.getegid()
+    map_all = _mapper() if owners else None
     flags = kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
     kernel.unshare(flags | (kernel.CLONE_NEWNET if command.network == "none" else 0))
-    for name, text in (
+    if map_all is not None:
+        map_all()
+    for name, text in () if owners else (
         ("setgroups", "deny"),
         ("uid_map", f"{command.user[0]} {user} 1"),
         ("gid_map", f"{command.user[1]} {group} 1"),
@@ -214,6 +220,32 @@ def _tell(path: str, text: str, *, optional: bool = False) -> None:
             os.close(descriptor)
 
 
+def _mapper() -> Callable[[], None]:
+    """What maps IDS users and groups as themselves, once we have left: a child that stays behind has to write that."""
+    waiting, go = os.pipe()
+    above = os.getpid()
+    helper = os.fork()
+    if helper == 0:
+        try:
+            os.close(go)
+            if os.read(waiting, 1):
+                for name in ("uid_map", "gid_map"):
+                    with open(f"/proc/{above}/{name}", "w", encoding="ascii") as file:
+                        file.write(f"0 0 {IDS}")
+                os._exit(0)
+        finally:
+            os._exit(1)
+
+    def map_all() -> None:
+        os.write(go, b".")
+        os.close(go)
+        os.close(waiting)
+        if os.waitpid(helper, 0)[1] != 0:
+            raise OSError(errno.EPERM, "users cannot be mapped")
+
+    return map_all
+
+
 def _mount_tree(bundle: Tree, command: Command) -> None:
     mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
     top, everything = bundle.path, "/" in bundle.writable
@@ -234,6 +266,9 @@ def _mount_devices(folder: str, flags: int) -> None:
     for name in DEVICES:
         os.mknod(f"{folder}/{name}")
         mount(f"/dev/{name}", f"{folder}/{name}", flags=kernel.MS_BIND)
+        # The machine's own file: written to as any device, but no owner or mode of it is changed.
+        kept = kernel.MS_BIND | kernel.MS_REMOUNT | kernel.MS_RDONLY
+        mount("none", f"{folder}/{name}", flags=kept | kernel.flags_of(f"{folder}/{name}"))
     for name, target in LINKS.items():
         os.symlink(target, f"{folder}/{name}")
     os.mkdir(f"{folder}/pts")
@@ -274,7 +309,10 @@ def _become(
         if command.terminal:
             _take_terminal()
         _limit(limits)
-        kernel.drop_capabilities()
+        if bundle.owners:
+            os.setgroups([])
+            os.setgid(command.user[1])
+        kernel.drop_capabilities(frozenset(kernel.CAPABILITIES_OF_ROOT.values()) if bundle.owners else frozenset())
         for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGWINCH):
             signal.signal(number, signal.SIG_DFL)
         os.umask(0o022)
@@ -282,7 +320,7 @@ def _become(
             os.chdir(command.directory)
             os.closerange(3, failure)
             os.closerange(failure + 1, 1024)
-            _execute(command)
+            _execute(command, bundle.noun)
         except OSError as error:
             what = command.directory if error.filename == command.directory else command.argv[0]
             status = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
@@ -293,8 +331,9 @@ def _become(
         os._exit(status)
 
 
-def _execute(command: Command) -> None:
-    """execvpe(3), without the modules that Python's imports for it: their files are out of sight by now."""
+def _execute(command: Command, noun: str) -> None:
+    """execvpe(3), without the modules that Python's imports for it: their files are out of sight by now. `noun` is what
+    the tree is called."""
     name, env = command.argv[0], dict(command.env)
     folders = [""] if "/" in name else [f"{folder or '.'}/" for folder in env.get("PATH", DEFAULT_PATH).split(":")]
     denied: OSError | None = None
@@ -305,7 +344,7 @@ def _execute(command: Command) -> None:
             continue
         except PermissionError as error:
             denied = error
-    raise denied or FileNotFoundError(errno.ENOENT, "not found in the image, or its interpreter is not")
+    raise denied or FileNotFoundError(errno.ENOENT, f"not found in the {noun}, or its interpreter is not")
 
 
 def _take_terminal() -> None:

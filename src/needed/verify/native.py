@@ -13,6 +13,7 @@ from needed.root import DirectoryRoot, MemoryRoot, RootPath
 from needed.value import replace
 from needed.verify.bundle import Bundle, check_mount_points
 from needed.verify.command import Mount
+from needed.verify.kernel import may_map_users
 from needed.verify.process import capture, run_command
 from needed.verify.sandbox import begin
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     Probe = Callable[[Running], bool]
 
+_BECOMING = (b"chown", b"setuid", b"setgid", b"setgroups", b"initgroups", b"setresuid", b"setresgid")
 _REFUSED = "{}: Exec format error\n"  # what `namespaces` says of ENOEXEC
 
 
@@ -50,7 +52,17 @@ class Native:
                 f"{command.argv[0]} is for a machine that this one is not",
                 hints=["install qemu-user-static, or verify it on such a machine"],
             )
+        if command.user[0] == 0 and not self._may_become(command) and _became_another(outcome):
+            raise SandboxError(
+                "the image's root becomes another user, and may not here",
+                hints=["as root or in an engine: --capabilities root", "or name its user: --user UID"],
+            )
         return outcome
+
+    def _may_become(self, command: Command) -> bool:
+        """Whether the image's root could become another user."""
+        has_others = self.name in ("docker", "podman") or (self.name != "bubblewrap" and may_map_users())
+        return command.capabilities == "root" and has_others
 
     def run_on_source(self, source: Root, command: Command, limits: Limits) -> Outcome:
         """Run `command` on the source root: a directory is shown as it is, read-only but for an empty /tmp. Raises as
@@ -73,6 +85,15 @@ def _of_engine(stderr: bytes) -> str:
     """What an engine says where it could not start a container; "" where a program ran, whatever it said."""
     first = stderr.partition(b"\n")[0].decode("utf-8", "replace").strip()
     return first if first.startswith(("Error: OCI runtime error:", "docker: Error response from daemon:")) else ""
+
+
+def _became_another(outcome: Outcome) -> bool:
+    """Whether a program ended over a user or a group that its name space does not have (EINVAL, EPERM)."""
+    if outcome.status == 0 or outcome.ended != "exited":
+        return False
+    said = outcome.stdout + outcome.stderr
+    refused = any(text in said for text in (b"Invalid argument", b"Operation not permitted"))
+    return refused and any(text in said for text in _BECOMING)
 
 
 def _is_folder(root: Root, path: str) -> bool:

@@ -35,10 +35,11 @@ class Answer:
 
 
 class Probing:
-    """Everything that `check` asks of a running program. `answers` are those that are decided."""
+    """Everything that `check` asks of a running program, a wrong answer for `grace` seconds. `answers` are those that
+    are decided."""
 
-    def __init__(self, check: Check) -> None:
-        self.check = check
+    def __init__(self, check: Check, grace: float = GRACE) -> None:
+        self.check, self._grace = check, grace
         self.http: dict[HttpProbe, Answer] = {}
         self.tcp: dict[int, Answer] = {}
         self.stayed = False
@@ -90,7 +91,7 @@ class Probing:
             self.http[probe] = Answer("http", str(probe), f"{said} in {now - begun:.2f} s", passed=True)
             return
         self._wrong = self._wrong or now
-        if now - self._wrong >= GRACE:
+        if now - self._wrong >= self._grace:
             self.http[probe] = Answer("http", str(probe), said, passed=False)
 
 

@@ -1,7 +1,9 @@
 """The sandboxes, what each of them can, and the choice: the one that was asked for, else the first that works.
 
 `unshare` needs nothing (`namespaces`), `bubblewrap` the program bwrap, `docker` and `podman` an engine. Each gives a
-program the same: the image's files, no network but loopback, no capability, no new privilege, limits. None is told
+program the same: the image's files, no network but loopback, no capability, no new privilege, limits. Where a
+command asks for the capabilities of root, the image's root may become another user (`kernel`), but not in bubblewrap,
+nor in name spaces of who is not root: there is no other user. None is told
 more of an image than its files and the one command to run: labels and annotations mean something to some engines
 (CVE-2026-53488), so nobody ever sees them.
 """
@@ -77,7 +79,10 @@ def _begin_of(name: str) -> Begin:
 
 
 def _in_name_spaces(root: Root, command: Command, limits: Limits, streams: Streams, folder: str) -> Running:
-    return _in_tree(start_here, root, (command, limits, streams), folder)
+    from needed.verify.kernel import may_map_users
+
+    owners = command.user[0] == 0 and command.capabilities == "root" and may_map_users()
+    return _in_tree(start_here, root, (command, limits, streams), folder, owners=owners)
 
 
 def _in_bubblewrap(root: Root, command: Command, limits: Limits, streams: Streams, folder: str) -> Running:
@@ -86,13 +91,15 @@ def _in_bubblewrap(root: Root, command: Command, limits: Limits, streams: Stream
     return _in_tree(start_bubblewrap, root, (command, limits, streams), folder)
 
 
-def _in_tree(start: BeginInTree, root: Root, what: tuple[Command, Limits, Streams], folder: str) -> Running:
+def _in_tree(
+    start: BeginInTree, root: Root, what: tuple[Command, Limits, Streams], folder: str, *, owners: bool = False
+) -> Running:
     from needed.verify.bundle import Bundle
     from needed.verify.foreign import by_qemu
 
     command, limits, streams = what
     command = by_qemu(root, command)
-    bundle = Bundle(root, command.user, folder)
+    bundle = Bundle(root, command.user, folder, owners=owners)
     try:
         if command.mounts:
             from needed.verify.places import with_places

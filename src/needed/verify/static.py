@@ -55,7 +55,9 @@ def prove_static(root: Root, command: Command) -> StaticProof:
     preload = tuple(env.get("LD_PRELOAD", "").replace(":", " ").split())
     settings = Settings(tuple(directories.split(":")) if directories else (), preload)
     try:
-        answer = check_program(root, program, root, settings=settings)
+        # By its own name: laid over a link to it, it would be looked at in the link's folder, which is not its $ORIGIN.
+        found = Walker(root).find(program)
+        answer = check_program(root, found.path if found else program, root, settings=settings)
         programs = Resolver(root, settings).resolve([program]).programs if answer.starts else ()
     except ScriptError as error:
         return StaticProof(program, findings=(Finding("interpreter", error.interpreter, error.message),))

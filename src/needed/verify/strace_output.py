@@ -208,6 +208,8 @@ class Reading:
         shared = b"CLONE_FS" in arguments
         child = numbers[2] or numbers[1]
         known = self._processes.get(child)
+        if known is not None and known.begun and not process.begun:
+            return  # ours was slow to hear of its child, which is in the sandbox by now
         folder = process.folder if shared else [*process.folder]
         if known is None:
             self._processes[child] = _Process(process.program, folder, begun=process.begun)

@@ -63,6 +63,8 @@ class Defaults:
 class KeptTree:
     """A tree of the cache, as a sandbox shows it. Locked until `close`, against being taken away."""
 
+    noun, owners = "image", False  # as of a Bundle: all of it is the user's
+
     def __init__(self, folder: str, writable: tuple[str, ...], lock: int) -> None:
         self.path, self.writable = f"{folder}/mnt/top" if writable else f"{folder}/tree", writable
         self.memory = 0  # bytes that a program may write, 0 for what the kernel allows
