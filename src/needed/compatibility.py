@@ -217,9 +217,8 @@ def _no_interpreter(program: LoadList, wanted: str, loaders: tuple[PresentLoader
         return Finding("interpreter", wanted, f"{asks}, and {libc} is at {same[0].path} here. {rest}", hints)
     if other:
         mine = other[0]
-        compiler = "musl-gcc, or zig cc -target …-linux-musl" if mine.libc == "musl" else "gcc, or zig cc"
         ways = (
-            f"compile it for {mine.libc} ({compiler}), or statically: a static program starts on both",
+            f"compile it for {mine.libc}: needed compile SOURCE --libc {mine.libc}; or statically: that starts on both",
             f"or take a system with {libc}" + (": debian, ubuntu, distroless" if libc == "glibc" else ": alpine"),
             carry,
         )
@@ -229,7 +228,7 @@ def _no_interpreter(program: LoadList, wanted: str, loaders: tuple[PresentLoader
         message = f"{asks}, and the only loaders here are {', '.join(map(str, loaders))}. {rest}"
         return Finding("interpreter", wanted, message, (f"install {libc} for {program.machine.name}", carry))
     message = f"{asks}, and there is no dynamic loader here at all: only static programs start. {rest}"
-    return Finding("interpreter", wanted, message, ("compile it statically", carry))
+    return Finding("interpreter", wanted, message, ("compile it statically: needed compile SOURCE", carry))
 
 
 def _no_library(need: Need, unindexed: str | None, there: Resolver) -> Finding:
@@ -284,7 +283,7 @@ def _no_version(problems: list[VersionProblem], program: LoadList, loaders: tupl
     hints.insert(0, "compile it on a system as old as this one" if older else "compile it against the libraries here")
     release = next((".".join(map(str, one.version)) for one in loaders if one.machine == program.machine), "")
     if prefix == "GLIBC" and release and older:
-        hints.insert(1, f"or pin the release while compiling: zig cc -target …-linux-gnu.{release}")
+        hints.insert(1, f"or pin the release: needed compile SOURCE --libc glibc:{release}")
     return Finding("version", asked, message, tuple(hints))
 
 
