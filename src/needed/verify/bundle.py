@@ -16,6 +16,7 @@ import time
 from needed.errors import ImageError, OutputError
 from needed.root import RootPath, encode_path, join
 from needed.value import value
+from needed.verify.command import IDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 MOUNT_POINTS = ("/dev", "/proc", "/sys", "/etc")
 MAX_WRITABLE = 1000  # further places that one user may write to, besides those below others
 PIECE = 1 << 20
-IDS = 65536  # users and groups that a sandbox may have
 PREFIX, LEFT = "needed-", 60.0
 # What an engine puts into each container.
 _ETC = {

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from needed.root import Root
     from needed.verify.trees import Defaults
 
+IDS = 65536  # users and groups that a sandbox may have
 # What Docker gives a process whose image names none.
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MAX_USERS = 1 << 20  # bytes of passwd and group that are read

@@ -10,7 +10,7 @@ import ctypes
 import os
 import struct
 
-from needed.verify.bundle import IDS
+from needed.verify.command import IDS
 
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000

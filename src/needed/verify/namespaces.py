@@ -18,8 +18,7 @@ import select
 import struct
 
 from needed.verify import kernel
-from needed.verify.bundle import IDS
-from needed.verify.command import DEFAULT_PATH
+from needed.verify.command import DEFAULT_PATH, IDS
 from needed.verify.kernel import bind, mount
 
 TYPE_CHECKING = False
@@ -221,7 +220,7 @@ def _tell(path: str, text: str, *, optional: bool = False) -> None:
 
 
 def _mapper() -> Callable[[], None]:
-    """What maps IDS users and groups as themselves, once we have left: a child that stays behind has to write that."""
+    """What maps all users and groups as themselves, once we have left: a child that stays behind has to write that."""
     waiting, go = os.pipe()
     above = os.getpid()
     helper = os.fork()
