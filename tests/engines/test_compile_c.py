@@ -68,7 +68,7 @@ def test_several_files_of_c_and_cpp_are_one_program_of_two_languages(tmp_path: P
         'extern "C" int twice(int);\n#include <iostream>\nint main() { std::cout << twice(21) << std::endl; }\n'
     )
     (tmp_path / "part.c").write_text("int twice(int class) { return 2 * class; }\n")
-    compiled(tmp_path, "main.cc", "part.c", "-o", "both", "--once")
+    compiled(tmp_path, "main.cc", "part.c", "-o", "both")
     assert said_by(tmp_path / "both") == "42\n"
     assert elf_of(tmp_path / "both").linkage == "static"
 

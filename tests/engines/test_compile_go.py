@@ -147,12 +147,11 @@ def test_cgo_is_dynamic_against_the_c_library_that_is_asked_for(
         assert subprocess.check_output([tmp_path / "dynamic"], text=True) == "twice 21 is 42 <nil>\n"
 
 
-@pytest.mark.parametrize("name", ["arm64", "s390x"])
-def test_cgo_for_other_machines_is_static_through_zig(needed: Needed, with_c: Path, tmp_path: Path, name: str) -> None:
-    result = needed("compile", with_c, "--once", "-o", "static", "--platform", f"linux/{name}")
+def test_cgo_for_another_machine_is_static_through_zig(needed: Needed, with_c: Path, tmp_path: Path) -> None:
+    result = needed("compile", with_c, "--once", "-o", "static", "--platform", "linux/arm64")
     assert "libc    static\n" in result.stderr
     assert "not stripped" not in result.stderr
-    said = subprocess.check_output([f"qemu-{QEMU[name]}-static", tmp_path / "static"], text=True)
+    said = subprocess.check_output(["qemu-aarch64-static", tmp_path / "static"], text=True)
     assert said == "twice 21 is 42 <nil>\n"
 
 

@@ -162,7 +162,10 @@ def _musl_gcc(target: Target) -> Compiler | None:
 
 
 def zig_compiler(target: Target) -> Compiler | None:
-    """Zig's clang with its own musl or glibc's symbols: for every machine, with libc++ inside. None without zig."""
+    """Zig's clang with its own musl or glibc's symbols: for every machine, with libc++ inside. None without zig.
+
+    The -O that it links with is the one that it compiles its libraries with, once for each.
+    """
     path = find_tool("zig")
     if path is None:
         return None
@@ -170,7 +173,7 @@ def zig_compiler(target: Target) -> Compiler | None:
     kind = {"static": ("-static",), "musl": ("-dynamic",), "glibc": ()}[target.libc]
     return Compiler(
         f"zig {ask(path, 'version')}, {path}",
-        (path, "cc", *chosen), (path, "c++", *chosen), (*kind, *LINK), (path, "ar"), (path, "ranlib"),
+        (path, "cc", *chosen), (path, "c++", *chosen), (*kind, "-Os", *LINK), (path, "ar"), (path, "ranlib"),
         apart=True,
     )  # fmt: skip
 

@@ -214,7 +214,7 @@ def _c_compiler(target: Target, packages: tuple[Package, ...]) -> tuple[Pairs, s
         if target.libc != "glibc" and here:
             hints = ["apt-get install musl-tools, or pip install 'needed[zig]'"]
         raise ToolchainError(f"there is not {what}", hints=hints)
-    words = " ".join(target_words(target))
+    words = " ".join((*target_words(target), "-Os"))  # how it compiles its library; go has its own -O for the packages
     # Zig links statically against musl unless it is told otherwise.
     dynamic = " -dynamic" if target.libc == "musl" else ""
     quoted = f"'{zig}'" if " " in zig else zig
