@@ -7,11 +7,9 @@ import pty
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,11 +21,8 @@ from needed.verify.detached import check_name, free_name, state_folder
 from needed.verify.foreign import by_qemu
 from needed.verify.forward import Port, parse_ports
 from tests.images import D, F, Layout, S, tar
+from tests.verify.users import NEEDED, PATHS, command_of, popen
 
-NOBODY = 65534
-USERS = [os.geteuid(), NOBODY] if os.geteuid() == 0 else [os.geteuid()]
-NEEDED = [sys.executable, "-m", "needed"]
-PATHS = os.pathsep.join([str(Path(__file__).parents[2] / "src"), *filter(None, sys.path)])
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -43,51 +38,6 @@ def images() -> Iterator[Path]:
         subprocess.run([*NEEDED, "build", *programs, "-q", "-o", f"oci:{folder / name}:x"], check=True)
     yield folder
     shutil.rmtree(folder)
-
-
-@pytest.fixture(params=USERS)
-def user(request: pytest.FixtureRequest) -> int:
-    found: int = request.param
-    return found
-
-
-@pytest.fixture
-def place(user: int) -> Iterator[Path]:
-    """A folder of the user's own: nothing may be left in it but what detached programs leave, their state."""
-    folder = Path(tempfile.mkdtemp(prefix="run-place-", dir="/tmp"))
-    (folder / "tmp").mkdir()
-    for path in (folder, folder / "tmp"):
-        os.chown(path, user, -1)
-    yield folder
-    left = os.listdir(folder / "tmp")
-    shutil.rmtree(folder)
-    assert left == []
-
-
-def by(user: int) -> dict[str, object]:
-    """How subprocess starts something as `user`."""
-    return {"user": user, "group": user, "extra_groups": []} if user != os.geteuid() else {}
-
-
-@cache
-def command_of(user: int) -> list[str]:
-    """`needed` by an interpreter that `user` may run: the tests' own may be root's alone."""
-    for python in (sys.executable, "/usr/bin/python3"):
-        try:
-            subprocess.run([python, "-c", "pass"], check=True, **by(user))  # type: ignore[call-overload]
-        except OSError:
-            continue
-        return [python, "-m", "needed"]
-    raise AssertionError("no Python that nobody may run")
-
-
-def popen(user: int, place: Path, *words: str | Path, **settings: object) -> subprocess.Popen[str]:
-    folders = {"TMPDIR": str(place / "tmp"), "XDG_RUNTIME_DIR": str(place), "XDG_CACHE_HOME": str(place / "cache")}
-    env = {**os.environ, **folders, "PYTHONPATH": PATHS}
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    # A job in the background of a shell ignores Ctrl-C, and so would all that it starts.
-    command = ["env", "--default-signal=INT", *command_of(user), *map(str, words)]
-    return subprocess.Popen(command, text=True, env=env, **{**pipes, **by(user), **settings})  # type: ignore[call-overload, no-any-return]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from needed.source.opening import open_root
 from needed.value import replace
 from needed.verify.trees import Asked, Defaults, KeptTree, Trees, asked_of
 from tests.images import F, layout
-from tests.verify.test_run import NEEDED, USERS, by, popen
+from tests.verify.users import NEEDED, by, popen
 
 DEFAULTS = Defaults(("/bin/sh",), ("-c", "a b"), ("A=b", "EMPTY="), "/srv", (os.geteuid(), 0), "/home/me")
 OLD = 3.0  # seconds in the future that an image is asked for, so that its files are old
@@ -33,23 +33,6 @@ def images() -> Iterator[Path]:
     subprocess.run([*NEEDED, "build", "bash", "cat", "rm", "-q", "-o", f"oci:{folder / 'shell'}:x"], check=True)
     time.sleep(2.1)
     yield folder
-    shutil.rmtree(folder)
-
-
-@pytest.fixture(params=USERS)
-def user(request: pytest.FixtureRequest) -> int:
-    found: int = request.param
-    return found
-
-
-@pytest.fixture
-def place(user: int) -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="trees-place-", dir="/tmp"))
-    (folder / "tmp").mkdir()
-    for path in (folder, folder / "tmp"):
-        os.chown(path, user, -1)
-    yield folder
-    assert os.listdir(folder / "tmp") == []
     shutil.rmtree(folder)
 
 
