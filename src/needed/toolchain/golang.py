@@ -214,12 +214,14 @@ def _c_compiler(target: Target, packages: tuple[Package, ...]) -> tuple[Pairs, s
         if target.libc != "glibc" and here:
             hints = ["apt-get install musl-tools, or pip install 'needed[zig]'"]
         raise ToolchainError(f"there is not {what}", hints=hints)
-    words = " ".join((*target_words(target), "-Os"))  # how it compiles its library; go has its own -O for the packages
+    words = " ".join(target_words(target))
     # Zig links statically against musl unless it is told otherwise.
     dynamic = " -dynamic" if target.libc == "musl" else ""
     quoted = f"'{zig}'" if " " in zig else zig
+    # The -O that it links with is the one that it compiles its library with, and go's own is `-O2 -g`.
+    links = os.environ.get("CGO_LDFLAGS") or "-Os"
     compilers = ("CC", f"{quoted} cc {words}{dynamic}"), ("CXX", f"{quoted} c++ {words}{dynamic}")
-    return compilers, f"zig {ask(zig, 'version')}, {zig}"
+    return (*compilers, ("CGO_LDFLAGS", links)), f"zig {ask(zig, 'version')}, {zig}"
 
 
 def _linker_flags(words: tuple[str, ...]) -> tuple[list[str], tuple[str, ...]]:
