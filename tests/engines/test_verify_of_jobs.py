@@ -27,10 +27,10 @@ from tests.engines.test_jobs_of_python import APPLICATION, MANY
 from tests.engines.test_jobs_of_scripts import ENTRYPOINT
 from tests.engines.test_jobs_of_servers import BIN, free_port
 from tests.engines.test_jobs_of_tables import GREETING
-from tests.engines.test_verify_agrees import NOBODY
 
 import needed as package
 
+NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all")
 SANDBOXES = ((), NOBODY, ("docker",), ("podman",))
 
 HISTORY = """#!/bin/sh
