@@ -13,7 +13,7 @@ PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 pyth
 VENV := .venv
 RUN := $(VENV)/bin/python
 # The default options leave tests/engines out; here it is what is asked for.
-ENGINE_OPTIONS := -o addopts= -q --strict-markers --strict-config -rfE --durations=5
+ENGINE_OPTIONS := -o addopts= -q --strict-markers --strict-config -rfE --durations=15
 
 .PHONY: test lint engines oracle fuzz bench sizes clean
 
