@@ -13,7 +13,6 @@ from needed.elf.golang import parse_go_program
 from needed.elf.golang_references import is_only_there_by
 
 TEXT, RODATA, DATA = 0x401000, 0x420000, 0x440000  # within a MiB, which is how far JAL and ADR reach
-ROOM = 1 << 8  # bytes of each function
 E_MACHINES = {"x86-64": 62, "arm64": 183, "riscv64": 243, "s390x": 22}
 IDLE = (("handshake", "serve"),)
 Refer = Callable[[int, int], bytes]
@@ -72,14 +71,15 @@ class Program:
 
     A name that begins with "&" is that of the variable of a function, which holds its address; one with "@" is an
     address. `types` are what stands
-    behind them, and `data` what is writable; both are made of where the functions are.
+    behind them, and `data` what is writable; both are made of where the functions are, each of which has `room` bytes.
     """
 
     def __init__(
         self, functions: Mapping[str, tuple[str, ...]], machine: str, kind: str = "",
         types: Callable[[Program], bytes] = lambda program: b"", data: Callable[[Program], bytes] = lambda program: b"",
+        room: int = 256,
     ) -> None:  # fmt: skip
-        self.big, self.names = machine == "s390x", list(functions)
+        self.big, self.names, self.room = machine == "s390x", list(functions), room
         self.mark = ">" if self.big else "<"
         refer = REFERENCES[machine][kind or next(iter(REFERENCES[machine]))]
         table = self.table()
@@ -104,14 +104,14 @@ class Program:
             return int(name[1:])
         if name.startswith("&"):
             return self.slots + 8 * self.taken.index(name[1:])
-        return TEXT + ROOM * self.names.index(name)
+        return TEXT + self.room * self.names.index(name)
 
     def body(self, name: str, targets: tuple[str, ...], refer: Refer) -> bytes:
         code = bytes(8)
         for target in targets:
             code += refer(self.entry(name) + len(code), self.entry(target))
             code += bytes(-len(code) % 4)
-        return code.ljust(ROOM, b"\0")
+        return code.ljust(self.room, b"\0")
 
     def table(self) -> bytes:
         """A pclntab as of Go 1.20."""
@@ -122,10 +122,10 @@ class Program:
         head += self.words(count, 1, 0, first, first + len(names), 0, 0, functions)
         rows, records, name_at = b"", b"", 0
         for number, name in enumerate(self.names):
-            rows += self.halves(number * ROOM, 8 * count + 4 + 8 * number)
-            records += self.halves(number * ROOM, name_at)
+            rows += self.halves(number * self.room, 8 * count + 4 + 8 * number)
+            records += self.halves(number * self.room, name_at)
             name_at += len(name) + 1
-        content = (head + names).ljust(functions, b"\0") + rows + self.halves(count * ROOM) + records
+        content = (head + names).ljust(functions, b"\0") + rows + self.halves(count * self.room) + records
         return content.ljust(-(-len(content) // 8) * 8, b"\0")
 
     def file(self, e_machine: int, segments: tuple[tuple[int, int, bytes], ...]) -> bytes:
@@ -217,6 +217,15 @@ def test_a_method_is_followed_if_nobody_can_ask_for_it(machine: str, mtyp: int, 
         assert not is_only_there(interface)
 
 
+@pytest.mark.parametrize(("machine", "kind"), [each for each in EACH if each[1] not in ("jal", "adr")])
+def test_references_from_afar_are_seen(machine: str, kind: str) -> None:
+    """Beyond the pieces that the code is read in, from each of their ends."""
+    for room in ((1 << 20) - 8, 1 << 19):
+        assert decided(Program(CHAIN, machine, kind, room=room))
+        assert not decided(Program(CHAIN | {"other": ("leaf",)}, machine, kind, room=room))
+        assert not decided(Program({"other": ()} | CHAIN | {"other": ("leaf",)}, machine, kind, room=room))
+
+
 @MACHINES
 def test_what_is_in_no_table_or_begins_by_itself_is_not_known(machine: str) -> None:
     assert not decided(Program(CHAIN, machine), idle=())
@@ -244,7 +253,7 @@ def test_a_program_that_is_relocated_is_not_known() -> None:
 def test_a_damaged_table_is_not_known(machine: str) -> None:
     program = Program(CHAIN, machine)
     assert decided(program)
-    for at in range(program.place, program.place + len(program.table()), 4):
+    for at in range(program.place, program.place + len(program.table()), 8):
         for word in (0, 0x7FFFFFFF, 0xFFFFFFFF):
             content = bytearray(program.content)
             content[at : at + 4] = struct.pack(program.mark + "I", word)
