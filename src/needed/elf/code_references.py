@@ -208,16 +208,18 @@ class _Sums:
         """What the places refer to whose sums are in these 65,536 units: a package's functions are near each other."""
         unit, decode, content, end = self.form.unit, self.form.decode, self.content, len(self.content) - 4
         found = _Found()
+        add = found.add
         for start, row in self.rows:
             budget.spend(len(row) >> 12)
-            index = row.find(page - (start // unit >> 16) & 0xFF)
+            byte = page - (start // unit >> 16) & 0xFF
+            budget.spend(row.count(byte))
+            index = row.find(byte)
             while index >= 0:
-                budget.spend()
                 at = start + 4 * index
                 target = decode(content, at) if at <= end else None
                 if target is not None:
-                    found.add(target, at)
-                index = row.find(page - (start // unit >> 16) & 0xFF, index + 1)
+                    add(target, at)
+                index = row.find(byte, index + 1)
         return found
 
 
