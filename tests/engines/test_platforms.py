@@ -132,9 +132,7 @@ def test_a_source_in_two_folders_is_one_digest(needed: Needed, tmp_path: Path) -
 
 def test_a_server_runs_from_its_source_with_one_command(needed: Needed, docker: Docker, tmp_path: Path) -> None:
     (tmp_path / "main.go").write_text(SERVER)
-    # It could verify a client's certificate by the system's roots (tls.Config.ClientAuth): the linker keeps that code,
-    # and nothing in the file says that it is never called. Whoever wrote it knows.
-    words = ("build", "main.go", "-t", "web", "--expose", "8080", "--load", "--no-rule", "certificates", "--json")
+    words = ("build", "main.go", "-t", "web", "--expose", "8080", "--load", "--json")
     told = json.loads(needed(*words).stdout)
     [program] = told["compiled"]
     assert program["size"] <= told["bytes"] <= program["size"] * 1.01

@@ -12,6 +12,7 @@ from tests.elf.conftest import build_elf
 from tests.elf.test_dlopen_names import read_only
 from tests.elf.test_dlopen_notes import note, with_notes
 from tests.elf.test_golang import MAGICS, build_info, pclntab
+from tests.elf.test_golang_references import SERVER, TAKES, Program
 from tests.elf.test_provenance import with_sections
 from tests.fuzz.readers import ASKING, LOADER, MUSL
 from tests.loader.synthetic import PIE, Writer
@@ -50,6 +51,8 @@ def seeds() -> Iterator[bytes]:
 
 
 def crafted() -> Iterator[bytes]:
+    for machine, kind in TAKES.items():
+        yield Program(SERVER, machine, kind).content
     yield ASKING
     yield MUSL
     filters = [("soname", "libx.so"), ("filter", "libx.so"), ("auxiliary", "liby.so"), ("runpath", "$ORIGIN:/opt"),

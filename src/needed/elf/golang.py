@@ -48,6 +48,16 @@ _ABILITIES = (
               b"syscall.Exec\0", b"golang.org/x/sys/unix.Exec\0")),
     ("plugin", (b"plugin.Open\0", b"plugin.open\0")),
 )  # fmt: skip
+# A server without TLS keeps the function of "certificates" all the same. For a client of HTTP/2 without encryption it
+# makes a tls.Conn on which nothing is ever said (unencryptedTLSConn of net/http/server.go: its net.Conn is nil), and so
+# refers to the method that would shake hands. That is also called where a client shakes hands anew, once it has done so
+# (handleRenegotiation of crypto/tls/conn.go); no Conn is a client's that was not made with the first reference.
+_SERVING = b"net/http.(*conn).maybeServeUnencryptedHTTP2\0"
+_VERIFYING = (b"crypto/tls.(*Conn).serverHandshake\0", b"crypto/x509.SystemCertPool\0")
+_IDLE = (  # what is referred to, and by what
+    ("crypto/tls.(*Conn).clientHandshake-fm", "net/http.(*conn).maybeServeUnencryptedHTTP2"),
+    ("crypto/tls.(*Conn).clientHandshake", "crypto/tls.(*Conn).handleRenegotiation"),
+)
 _EMBEDDED = (
     ("zones", (b"time/tzdata.",)),
     ("certificates", (b"golang.org/x/crypto/x509roots/fallback.",)),
@@ -69,7 +79,8 @@ class GoProgram:
     """A Go program or library: `build`, and what it is able to do and brings along.
 
     `abilities` are of "resolver" (names of hosts and services: package net), "certificates" (verify against the roots
-    of the system), "zones" (`time.LoadLocation`), "users" (os/user), "exec" (start a program) and "plugin" (open one);
+    of the system; not a server that keeps the code for it in vain), "zones" (`time.LoadLocation`), "users" (os/user),
+    "exec" (start a program) and "plugin" (open one);
     `embedded` those of them for which it has the data in it: "zones" (time/tzdata), and "certificates"
     (x509roots/fallback), which are used where the system has none. Both None: there is no table of its functions.
     """
@@ -97,8 +108,9 @@ def parse_go_program(source: ByteSource, elf: ElfFile) -> GoProgram | None:
     if names is None:
         return GoProgram(build, None, None)
     wanted = {name for table in (_ABILITIES, _EMBEDDED) for _, some in table for name in some}
+    wanted |= {_SERVING, *_VERIFYING}
     found: set[bytes] = set()
-    at, size, separated = names
+    at, size, separated = names[:3]
     before = b"\0" if separated else b""  # what stands before a name, and so before the table's first one
     start = before
     for piece in pieces(source, at, size):
@@ -107,6 +119,11 @@ def parse_go_program(source: ByteSource, elf: ElfFile) -> GoProgram | None:
     abilities, embedded = (
         frozenset(ability for ability, some in table if not found.isdisjoint(some)) for table in (_ABILITIES, _EMBEDDED)
     )
+    if "certificates" in abilities and _SERVING in found and found.isdisjoint(_VERIFYING):
+        from needed.elf.golang_references import is_only_there_by
+
+        if is_only_there_by(source, elf, names[3], "crypto/x509.loadSystemRoots", _IDLE):
+            abilities -= {"certificates"}
     return GoProgram(build, abilities, embedded)
 
 
@@ -176,20 +193,24 @@ def _unquoted(text: str) -> str:
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] == "`" else text
 
 
-def _function_names(source: ByteSource, elf: ElfFile, sections: tuple[Section, ...]) -> tuple[int, int, bool] | None:
-    """Offset and size of what holds the names of the functions, and whether nothing but names is there."""
+def _function_names(
+    source: ByteSource, elf: ElfFile, sections: tuple[Section, ...]
+) -> tuple[int, int, bool, tuple[int, int]] | None:
+    """Offset and size of what holds the names of the functions, whether nothing but names is there, and the offset of
+    the whole table with the size of its section, 0 if there is no section."""
     header = _Header(elf)
     for section in sections:
         # ".data.rel.ro.gopclntab" in a position-independent program
         if section.name.endswith(".gopclntab") and section.sh_type != SHT_NOBITS:
-            return header.names(source, section.sh_offset, section.sh_size)
+            names = header.names(source, section.sh_offset, section.sh_size)
+            return names and (*names, (section.sh_offset, section.sh_size))
     left = min(MAX_SEARCH, source.size)
     for segment in elf.segments:
         if segment.p_type == PT_LOAD and left > 0:
             for at in header.places(source, segment.p_offset, min(segment.p_filesz, left)):
                 found = header.names(source, at, segment.p_offset + segment.p_filesz - at)
                 if found is not None:
-                    return found
+                    return *found, (at, 0)
             left -= segment.p_filesz
     return None
 

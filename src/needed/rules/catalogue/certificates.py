@@ -2,7 +2,8 @@
 
 Recognises: libcurl; an object that asks OpenSSL or GnuTLS for the system's certificates (imports
     SSL_CTX_set_default_verify_paths, gnutls_certificate_set_x509_system_trust or one of their kin), which a server
-    that is told its files does not; the LDAP tools; a Go program with crypto/x509.
+    that is told its files does not; the LDAP tools; a Go program with crypto/x509, unless it is a server of net/http
+    that keeps it in vain.
 Adds: the bundle of the root at its own path, with each link to it, and for OpenSSL also OPENSSLDIR/cert.pem, a link
     to the bundle if the root has none. One file is enough: the folder of hashed links beside it, 280 more, is not
     needed. Where the image's environment has SSL_CERT_FILE, that file, for OpenSSL and Go in its place.
