@@ -3,36 +3,15 @@
 from __future__ import annotations
 
 import json
-import socket
-import time
-import urllib.error
-import urllib.request
 
 import pytest
 from tests.engines.compiling import EXAMPLES
 from tests.engines.conftest import Needed
 from tests.engines.engines import Docker
+from tests.engines.servers import answer_of, free_port
 
 ANSWERS = {"go": "Go", "c": "C", "rs": "Rust", "zig": "Zig"}
 SMALL = 100_000  # bytes of the image of the C one, and of Zig's
-
-
-def free_port() -> int:
-    with socket.socket() as any_port:
-        any_port.bind(("127.0.0.1", 0))
-        return int(any_port.getsockname()[1])
-
-
-def answer_of(address: str) -> str:
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            with urllib.request.urlopen(address, timeout=5) as answer:
-                return str(answer.read().decode())
-        except (urllib.error.URLError, ConnectionError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
 
 
 @pytest.mark.parametrize("suffix", ANSWERS)

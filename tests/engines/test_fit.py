@@ -14,7 +14,8 @@ from tests.engines.conftest import Needed
 from tests.engines.engines import Docker, run
 from tests.engines.git_server import certificate, serve
 from tests.engines.jobs import Job
-from tests.engines.test_jobs_of_python import APPLICATION, free_port, page_of
+from tests.engines.servers import free_port
+from tests.engines.test_jobs_of_python import APPLICATION, page_of
 from tests.engines.test_jobs_of_servers import pid_of, running, wait_for
 
 ROUNDS = 6

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
 import urllib.request
@@ -12,6 +11,7 @@ import pytest
 from tests.engines.conftest import Needed
 from tests.engines.engines import Docker
 from tests.engines.jobs import build
+from tests.engines.servers import free_port
 
 MANY = """
 import bz2, ctypes, curses, datetime, decimal, hashlib, json, lzma, sqlite3, ssl, uuid, xml.etree.ElementTree, zoneinfo
@@ -54,13 +54,6 @@ def test_modules_that_are_named_come_with_what_they_import_and_no_more(docker: D
     assert job.work("-c", "import json; print(json.loads('[1]'))").stdout == "[1]\n"
     assert "No module named 'sqlite3'" in job.work("-c", "import sqlite3", ok=False).said
     assert job.size < 15_000_000
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def page_of(docker: Docker, image: str, port: int) -> str:

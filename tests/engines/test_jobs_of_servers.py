@@ -14,6 +14,7 @@ import pytest
 from tests.engines.conftest import Needed
 from tests.engines.engines import Docker, run
 from tests.engines.jobs import Job, build
+from tests.engines.servers import free_port
 
 USER = (65532, 65532)
 NGINX_FLOOR = 9_800_000  # bytes: nginx with its libraries, configuration and page
@@ -41,13 +42,6 @@ def log_of(docker: Docker, container: str) -> str:
     command = ["docker", "--host", docker.host, "logs", container]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     return result.stdout + result.stderr
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 def wait_for(command: list[str], docker: Docker, container: str) -> str:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.engines.conftest import GREETING, SERVER, Needed
 from tests.engines.engines import Docker, Podman, Registry, run
+from tests.engines.servers import answer_of
 
 ARCHITECTURES = ("amd64", "arm64", "riscv64", "s390x")
 PLATFORMS = ",".join(f"linux/{name}" for name in ARCHITECTURES)
@@ -142,21 +140,9 @@ def test_a_server_runs_from_its_source_with_one_command(needed: Needed, docker: 
     network = ("--network", "host", "-e", "PORT=18080") if docker.host_network else ("-p", "127.0.0.1:18080:8080")
     container = docker("run", "-d", *network, "web").strip()
     try:
-        assert _get("http://127.0.0.1:18080/") == GREETING
+        assert answer_of("http://127.0.0.1:18080/") == GREETING
     finally:
         docker("rm", "-f", container)
-
-
-def _get(address: str) -> str:
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            with urllib.request.urlopen(address, timeout=5) as answer:
-                return str(answer.read().decode())
-        except (urllib.error.URLError, ConnectionError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
 
 
 @pytest.mark.parametrize("name", USES)

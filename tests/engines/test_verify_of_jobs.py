@@ -21,11 +21,11 @@ from tests.engines.conftest import Needed
 from tests.engines.engines import Docker, Podman, short_folder
 from tests.engines.git_server import certificate, serve
 from tests.engines.java_class import serve_jar
-from tests.engines.servers import HOST, PAGE, tls_server
+from tests.engines.servers import HOST, PAGE, free_port, tls_server
 from tests.engines.test_jobs_of_dlopen import NOTE, compiled
 from tests.engines.test_jobs_of_python import APPLICATION, MANY
 from tests.engines.test_jobs_of_scripts import ENTRYPOINT
-from tests.engines.test_jobs_of_servers import BIN, free_port
+from tests.engines.test_jobs_of_servers import BIN
 from tests.engines.test_jobs_of_tables import GREETING
 
 import needed as package
