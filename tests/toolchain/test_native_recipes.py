@@ -228,9 +228,9 @@ def test_make_works_on_a_copy_without_what_was_built_before(tmp_path: Path, tool
     (folder / "libx.so.1").write_bytes(head + b"\x03\x00")
     recipe = recipe_of(tmp_path, Source("make", str(folder), (), "project"), Target(HERE), "all")
     copying, removing, making = recipe.steps
-    assert copying.words == ("cp", "-a", f"{folder}/.", f"{tmp_path}/work/tree")
+    assert copying.words == ("cp", "-a", f"{folder}/.", f"{tmp_path / 'work'}/tree")
     assert removing.words == ("rm", "-f", "--", "main.o", "program")
-    assert {removing.folder, making.folder, recipe.product.rstrip("/")} == {f"{tmp_path}/work/tree"}
+    assert {removing.folder, making.folder, recipe.product.rstrip("/")} == {f"{tmp_path / 'work'}/tree"}
     assert (making.words[1].startswith(f"CC={tools}/musl-gcc -Os"), making.words[-1]) == (True, "all")
     assert not any(word.startswith(("CFLAGS", "LDFLAGS", "CXX")) for word in making.words)
 
@@ -247,7 +247,7 @@ def test_make_with_zig_calls_a_script_that_strips_only_when_it_links(tmp_path: P
         for words in (("-c", "a b.c"), ("a.o",))
     }
     assert ["-s" in words for words in said.values()] == [False, True]
-    assert f"CC={tmp_path}/work/cc" in recipe.steps[-1].words
+    assert f"CC={tmp_path / 'work'}/cc" in recipe.steps[-1].words
 
 
 def test_a_configure_script_is_for_the_user_to_run(tmp_path: Path, tools: Path) -> None:
@@ -271,7 +271,7 @@ def test_cmake_is_told_the_machine_only_if_it_is_another(tmp_path: Path, tools: 
     assert {"-DCMAKE_BUILD_TYPE=MinSizeRel", "-DBUILD_SHARED_LIBS=OFF", "Ninja", "-DX=1"} <= {*configure.words}
     assert not any("CMAKE_SYSTEM" in word for word in configure.words)
     assert dict(configure.env) == {"CC": str(tools / "musl-gcc")}
-    assert build.words[1:] == ("--build", f"{tmp_path}/work/build")
+    assert build.words[1:] == ("--build", f"{tmp_path / 'work'}/build")
     assert cleaning.words[-1].endswith("CMakeFiles")
     *_, configure, _, _ = recipe_of(tmp_path, source, Target(FOREIGN)).steps
     assert {"-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=s390x"} <= {*configure.words}
@@ -284,12 +284,12 @@ def test_rust_takes_musl_where_its_library_is(tmp_path: Path, tools: Path) -> No
     recipe = recipe_of(tmp_path, crate(tmp_path, tools, "x"), Target(HERE))
     words = recipe.steps[-1].words
     assert (words[words.index("--target") + 1], "--locked" in words) == (musl, True)
-    assert recipe.product == f"{tmp_path}/work/target/{musl}/release/x"
+    assert recipe.product == f"{tmp_path / 'work'}/target/{musl}/release/x"
     assert any("target-feature=+crt-static" in word for word in words)
     fake_zig(tools)
     step = recipe_of(tmp_path, Source("cargo", str(tmp_path / "crate"), (), "x"), Target(HERE, "musl")).steps[-1]
     assert any("target-feature=-crt-static" in word for word in step.words)
-    assert f"{tmp_path}/work/linker" in dict(step.env).values()
+    assert f"{tmp_path / 'work'}/linker" in dict(step.env).values()
 
 
 def test_rust_without_it_takes_a_glibc_inside_where_there_is_a_libc_a(tmp_path: Path, tools: Path) -> None:
@@ -318,7 +318,7 @@ def test_a_crate_without_a_lock_is_compiled_in_a_copy(tmp_path: Path, tools: Pat
     assert copying.words[0] == "cp"
     # Where it runs is where cargo looks for its configuration, and rustup for rust-toolchain.toml.
     assert (building.folder, "--locked" in building.words) == (f"{tmp_path}/crate", False)
-    assert building.words[building.words.index("--manifest-path") + 1] == f"{tmp_path}/work/tree/Cargo.toml"
+    assert building.words[building.words.index("--manifest-path") + 1] == f"{tmp_path / 'work'}/tree/Cargo.toml"
 
 
 def test_rustflags_of_the_user_come_after_ours(tmp_path: Path, tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -175,7 +175,7 @@ def test_a_zig_file_is_compiled_small_and_stripped(tmp_path: Path, tools: Path) 
     recipe = recipe_of(tmp_path, Target(Platform("linux", "arm", "v6")), Options(words=("-lc",)), "x.zig")
     assert recipe.steps[0].words == (
         str(zig), "build-exe", "./x.zig", "-O", "ReleaseSmall", "-fstrip", "-target", "arm-linux-musleabihf",
-        "-mcpu=arm1176jzf_s", f"-femit-bin={tmp_path}/work/x", "--cache-dir", f"{tmp_path}/work/cache", "-lc",
+        "-mcpu=arm1176jzf_s", f"-femit-bin={tmp_path / 'work'}/x", "--cache-dir", f"{tmp_path / 'work'}/cache", "-lc",
     )  # fmt: skip
 
 
