@@ -17,7 +17,7 @@ from needed.value import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import NewType, Protocol, TypeVar
 
     RootPath = NewType("RootPath", str)
@@ -55,6 +55,7 @@ else:
     RootPath = str
 
 MAX_HOPS = 40  # MAXSYMLINKS of Linux
+MAX_OPEN = 64  # directories that a DirectoryRoot keeps open
 
 
 @value
@@ -162,7 +163,7 @@ def list_kinds(root: Root, path: RootPath) -> list[tuple[str, str]]:
 
 
 def list_sizes(root: Root, path: RootPath) -> list[tuple[str, str, int]]:
-    """The names in the directory `path`, each with its Entry's kind and size, in no order. Raises ReadError.
+    """The names in the directory `path`, each with its Entry's kind and a file's size, in no order. Raises ReadError.
 
     For sums over thousands of files: of the machine's own an Entry each costs several times as much.
     """
@@ -258,22 +259,29 @@ class DirectoryRoot:
 
     def kinds(self, path: RootPath) -> list[tuple[str, str]]:
         """See `list_kinds`. What readdir(3) tells is enough: nothing in the directory is looked at."""
-        found = sorted(self._scan(path, lambda item: (os.fsencode(item.name), _kind_of(item))))
-        return [(name.decode("utf-8", "surrogateescape"), kind) for name, kind in found]
+        found = self._scan(path, lambda items: [(os.fsencode(item.name), _kind_of(item)) for item in items])
+        return [(name.decode("utf-8", "surrogateescape"), kind) for name, kind in sorted(found)]
 
     def sizes(self, path: RootPath) -> list[tuple[str, str, int]]:
-        """See `list_sizes`."""
-        found = self._scan(path, lambda item: (item.name, item.stat(follow_symlinks=False)))
-        return [(_text(name), _KINDS.get(stat.S_IFMT(one.st_mode), "special"), one.st_size) for name, one in found]
+        """See `list_sizes`. Only files are looked at."""
 
-    def _scan(self, path: RootPath, look: Callable[[os.DirEntry[str]], Seen]) -> list[Seen]:
+        def look(items: Iterator[os.DirEntry[str]]) -> Iterator[tuple[str, str, int]]:
+            for item in items:
+                if item.is_file(follow_symlinks=False):
+                    yield _text(item.name), "file", item.stat(follow_symlinks=False).st_size
+                else:
+                    yield _text(item.name), _kind_of(item), 0
+
+        return self._scan(path, look)
+
+    def _scan(self, path: RootPath, look: Callable[[Iterator[os.DirEntry[str]]], Iterable[Seen]]) -> list[Seen]:
         directory, _, name = path.rpartition("/")
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             descriptor = os.open(encode_path(name) or ".", flags, dir_fd=self._parent(directory))
             try:
                 with os.scandir(descriptor) as items:
-                    return [look(item) for item in items]
+                    return [*look(items)]
             finally:
                 os.close(descriptor)
         except OSError as error:
@@ -292,7 +300,7 @@ class DirectoryRoot:
             raise _unreadable(path, error) from None
 
     def _parent(self, path: str) -> int:
-        """A descriptor of the directory `path`, whose parents hold no link. At most 16 are kept."""
+        """A descriptor of the directory `path`, whose parents hold no link. MAX_OPEN are kept."""
         if path in ("", "/"):
             return self._top
         if path in self._open:
@@ -305,7 +313,7 @@ class DirectoryRoot:
         descriptor = self._open[at] if at else self._top
         for name in reversed(names):  # no recursion: a tree may be thousands of folders deep
             descriptor = os.open(encode_path(name), flags, dir_fd=descriptor)
-            if len(self._open) >= 16:
+            if len(self._open) >= MAX_OPEN:
                 os.close(self._open.pop(next(iter(self._open))))
             at = f"{at}/{name}"
             self._open[at] = descriptor
@@ -329,7 +337,8 @@ class HostFile:
 
     def read_at(self, offset: int, size: int) -> bytes:
         try:
-            return os.pread(self._descriptor, size, offset) if 0 <= offset < self.size else b""
+            # Not `size` alone, which may be a bound: pread is given that much memory, whatever the file has.
+            return os.pread(self._descriptor, min(size, self.size - offset), offset) if 0 <= offset < self.size else b""
         except OSError as error:
             raise _unreadable(self._path, error) from None
 

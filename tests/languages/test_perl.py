@@ -91,8 +91,32 @@ def test_files_are_found_and_computed_names_are_told() -> None:
 
 def test_an_encoding_that_is_named_has_a_module() -> None:
     assert found("use Encode; encode('shiftjis', $x);", "encoding") == ["Encode::JP"]
-    assert found("use Encode; encode('KOI8-R', decode('Big5', $x));", "encoding") == ["Encode::TW", "Encode::Byte"]
+    assert found("use Encode; encode('KOI8-R', decode('Big5', $x));", "encoding") == ["Encode::Byte", "Encode::TW"]
     assert found("use Encode; # gbk\nencode('hzx', $x);", "encoding") == []
+    assert found("# Encode knows it\nmy $name = 'gbk';", "encoding") == []
+    assert find_modules("1;\nEncode::decode('UTF-16', $x);\n# gbk\n'euc-kr';\n") == (
+        Wanted("encoding", "Encode::Unicode", 2),
+        Wanted("encoding", "Encode::KR", 4),
+    )
+
+
+def test_words_stand_in_quotes_in_qw_of_any_kind_and_bare_behind_a_condition() -> None:
+    assert found("use parent qw|A::B C|, \"D\", qw[E], 'F';") == ["parent", "A::B", "C", "D", "E", "F"]
+    assert found("use base (qw{A::B}, 'no name', 'x');") == ["base", "A::B", "x"]
+    assert found("use if $^O eq 'VMS', VMS::Stdio => qw(fgetname);")[:2] == ["if", "VMS"]
+    assert "VMS::Stdio" in found("use if $^O eq 'VMS', VMS::Stdio => qw(fgetname);")
+
+
+def test_a_plugin_with_a_computed_name_is_one_of_a_folder() -> None:
+    assert found('require "Image/ExifTool/$module.pm";', "one of") == ["Image/ExifTool"]
+    assert found('require "Image/ExifTool/${module}.pm";', "one of") == ["Image/ExifTool"]
+    assert found('require "$folder/$module.pm";', "computed") == ['require "$folder/$module.pm"']
+    assert found("do $file; do 'a.pl'; do{1}; document('b.pl');") == ["a.pl"]
+
+
+def test_names_in_quotes_are_mentions_and_comments_are_passed_over() -> None:
+    source = "# 'A::B'\nmy %of = (x => 'A::B', y => \"C::D1\", z => 'not::one', 'E::' => 'F::G h');\n"
+    assert find_modules(source) == (Wanted("mention", "A::B", 2), Wanted("mention", "C::D1", 2))
 
 
 def test_a_module_stands_in_a_folder_for_each_part() -> None:
@@ -102,5 +126,8 @@ def test_a_module_stands_in_a_folder_for_each_part() -> None:
 def test_hostile_sources_end() -> None:
     for source in ("use lib " * 50_000, "<<A" * 200_000, "\n=x" * 100_000, "'A::" * 200_000, "use base qw(" * 5_000,
                    "Encode gb" * 100_000, "<<A #" * 100_000, "\nA\n<<A" * 90_000, "use x; #\n" * 90_000,
-                   "use x # ;" * 90_000, "(use x " * 150_000, "(use x; 'A::B'" * 70_000):  # fmt: skip
+                   "use x # ;" * 90_000, "(use x " * 150_000, "(use x; 'A::B'" * 70_000,
+                   " ".join(f"'A::B{number}'" for number in range(90_000)), "<<" * 500_000,
+                   "".join(f"<<A{number}\n" for number in range(100_000)), "Encode sjis" * 90_000,
+                   "if (1) { use if 'x'" * 50_000, "qw(" * 300_000):  # fmt: skip
         find_modules(source)

@@ -7,7 +7,7 @@ rule goes by what is there.
 from __future__ import annotations
 
 from needed.errors import ElfError, ReadError
-from needed.root import join, list_kinds, list_sizes
+from needed.root import RootPath, join, list_kinds, list_sizes
 from needed.rules.table import TABLE
 
 TYPE_CHECKING = False
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from needed.closure import Closure, LoadedObject
     from needed.elf import ElfFile
-    from needed.root import Found, OpenFile, RootPath, Walker
+    from needed.root import Found, OpenFile, Walker
     from needed.rules.choices import Choices
 
     Parsed = TypeVar("Parsed")
@@ -34,9 +34,7 @@ class View:
     `opens` tells whether dlopen(3) by the object at the first path of the name behind it would succeed.
     """
 
-    def __init__(
-        self, walker: Walker, choices: Choices, closure: Closure, opens: Callable[[str, str], bool]
-    ) -> None:
+    def __init__(self, walker: Walker, choices: Choices, closure: Closure, opens: Callable[[str, str], bool]) -> None:
         self.walker, self.choices, self.closure, self.opens = walker, choices, closure, opens
 
     def is_covered(self, path: str) -> bool:
@@ -147,33 +145,38 @@ class View:
                     below.append(inside)
             pending += below[::-1]
 
-    def bytes_below(self, folders: Iterable[str], skips: Callable[[str], bool]) -> int:
+    def bytes_below(self, folders: Iterable[str], left_out: tuple[str, ...]) -> int:
         """The bytes of all files below `folders`; what several links lead to counts once, and none leads to a folder.
 
-        What `skips` says true of is left out. Looks at MAX_FOLDERS folders at most.
+        What ends as one of `left_out` is left out. Looks at MAX_FOLDERS folders at most.
         """
-        sizes: dict[str, int] = {}
-        found = ((folder, self.find(folder)) for folder in folders)
-        real = {folder: one.path for folder, one in found if one and one.entry.kind == "directory"}
-        pending, left = [*real], MAX_FOLDERS
-        while pending and left > 0:
+        total, seen, linked = 0, set[RootPath](), dict[RootPath, int]()
+        found = [self.find(folder) for folder in folders]
+        pending = [one.path for one in found if one and one.entry.kind == "directory"]
+        while pending and len(seen) < MAX_FOLDERS:
             folder = pending.pop()
-            left -= 1
+            if folder in seen:
+                continue
+            seen.add(folder)
             try:
-                inside = list_sizes(self.walker.root, real[folder])
+                inside = list_sizes(self.walker.root, folder)
             except ReadError:
                 continue
+            prefix = join(folder, "")
             for name, kind, size in inside:
-                if skips(path := f"{folder}/{name}"):
+                path = RootPath(prefix + name)
+                if path.endswith(left_out):
                     continue
                 if kind == "file":
-                    sizes[join(real[folder], name)] = size
-                elif kind == "directory":  # no link: where it stands is where it is
-                    real[path] = join(real[folder], name)
+                    total += size
+                elif kind == "directory":
                     pending.append(path)
                 elif kind == "symlink" and (target := self.find(path)) and target.entry.kind == "file":
-                    sizes[target.path] = target.entry.size
-        return sum(sizes.values())
+                    linked[target.path] = target.entry.size
+        for path, size in linked.items():
+            if path.rpartition("/")[0] not in seen or path.endswith(left_out):
+                total += size
+        return total
 
     def command(self, name: str) -> str | None:
         """The path of the program that the shells of the root find by this name."""

@@ -124,13 +124,22 @@ class _Library:
         self.seen: set[str] = set()
         self.pending: list[str] = []
         self.seldom, self.left = True, MAX_SOURCES
+        self.listed: dict[str, frozenset[str]] = {}
 
     def has(self, name: str) -> bool:
         return self.first(module_file(name)) is not None
 
     def first(self, relative: str) -> str | None:
         """The path of a file below the first folder of @INC that has it."""
-        return next((path for folder in self.folders if self.view.is_file(path := f"{folder}/{relative}")), None)
+        top = relative.partition("/")[0]
+        paths = (f"{folder}/{relative}" for folder in self.folders if top in self.names(folder))
+        return next((path for path in paths if self.view.is_file(path)), None)
+
+    def names(self, folder: str) -> frozenset[str]:
+        """The names in a folder that is asked about over and over: most of @INC have no module that is looked for."""
+        if folder not in self.listed:
+            self.listed[folder] = frozenset(self.view.names(folder))
+        return self.listed[folder]
 
     def want(self, names: Iterable[str], *, seldom: bool = True) -> None:
         """Modules by their names, with all that they ask for; with `seldom` also what they require in rare cases."""
@@ -222,7 +231,8 @@ class _Library:
     def extension(self, relative: str) -> None:
         """The shared object and the autoloaded subroutines of a module, and data that it opens."""
         name = relative.removesuffix(".pm")
-        beside = [path for folder in self.folders for path in self.view.paths(f"{folder}/auto/{name}")]
+        autos = [auto for folder in self.folders if name.partition("/")[0] in self.names(auto := f"{folder}/auto")]
+        beside = [path for auto in autos for path in self.view.paths(f"{auto}/{name}")]
         own = f"/{name.rpartition('/')[2]}.so"
         self.objects |= dict.fromkeys([path for path in beside if path.endswith(own)][:1])
         self.files |= dict.fromkeys(path for path in beside if path.endswith((".al", ".ix")))
@@ -251,7 +261,7 @@ class _Library:
 
     def whole(self) -> int:
         """The bytes of every module; what two links lead to counts once."""
-        return self.view.bytes_below(self.folders, self.skips)
+        return self.view.bytes_below(self.folders, LEFT_OUT)
 
     def skips(self, path: str) -> bool:
         """A folder of @INC inside another comes by itself."""
