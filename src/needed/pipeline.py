@@ -26,7 +26,7 @@ from needed.value import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from needed.closure import LoadList, Script
     from needed.completeness import Completeness
@@ -57,7 +57,7 @@ class Plan:
     completeness: tuple[Completeness, ...] = ()
 
 
-def plan(
+def plan(  # noqa: PLR0913  (what `needed build` may be told)
     root: Root,
     programs: Iterable[str],
     additions: Iterable[Addition] = (),
@@ -65,9 +65,12 @@ def plan(
     platform: str = "",
     *,
     choices: Choices = DEFAULT_CHOICES,
+    known: Callable[[Closure], None] | None = None,
 ) -> Plan:
     """Resolve, ask the rules, assemble and prove. Raises MissingError, MachineError, SourceError, UsageError,
     ProofError; ReadError if a file forbids it.
+
+    `known` is told what the programs load before anything else is worked out, as most of what ships (`image.ahead`).
 
     Of `settings.hwcaps` the closure holds each level and the baseline, so that every processor finds its own.
     `platform` in "linux/arm64" form is what the programs must be for; it decides where there is no program.
@@ -75,7 +78,7 @@ def plan(
     names = list(programs)
     resolver = Resolver(root, replace(settings, hwcaps=()))
     resolvers = [resolver, *(resolver.under(one) for one in _levels(settings))]
-    gathered = gather(resolver, names, choices)
+    gathered = gather(resolver, names, choices, known)
     closures = [gathered.closure, *(replay(one, gathered) for one in resolvers[1:])]
     closure = Closure(
         tuple(program for one in closures for program in one.programs),

@@ -10,10 +10,19 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from needed.cli import main
+from needed.image import ahead
+from needed.image.ahead import Ahead
 from tests.loader.synthetic import shared_object
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from needed.root import Found, Root
 
 NEEDED = Path(sys.executable).with_name("needed")
 
@@ -139,6 +148,29 @@ def test_the_same_input_gives_the_same_digest(root: Path, tmp_path: Path) -> Non
     )
     assert other.stdout == first
     assert run("build", "prog", "--root", str(root), cwd=tmp_path, SOURCE_DATE_EPOCH="9").stdout != first
+
+
+@pytest.mark.parametrize("more", [(), ("--no-cache",)])
+def test_large_files_are_begun_while_the_rest_is_worked_out(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    with (root / "usr/bin/prog").open("ab") as file:
+        file.write(os.urandom(2 << 20))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    threads: list[int] = []
+    real = Ahead.expect
+
+    def expect(self: Ahead, where: Root, files: Iterable[Found]) -> None:
+        real(self, where, files)
+        threads.append(self._running)
+
+    monkeypatch.setattr(Ahead, "expect", expect)
+    for processors, layout in ((1, "alone"), (2, "ahead")):
+        monkeypatch.setattr(ahead, "processors", lambda number=processors: number)
+        words = ("/bin/prog", "--root", str(root), "-q", "-o", f"oci:{tmp_path}/{layout}")
+        assert main(["build", *words, *(more if processors == 2 else ("--no-cache",))]) == 0
+    assert threads == [0, 1]
+    assert (tmp_path / "alone/index.json").read_bytes() == (tmp_path / "ahead/index.json").read_bytes()
 
 
 def test_setuid_is_not_carried_along(root: Path, tmp_path: Path) -> None:

@@ -117,12 +117,19 @@ def test_bytes_do_not_depend_on_threads_or_umask(codec: Codec) -> None:
     assert layer.diff_id == f"sha256:{hashlib.sha256(tar).hexdigest()}" and tar == tar_of(tree(MIXED))
 
 
-def test_members_are_cut_at_1_mib_and_after_256_kib() -> None:
+def test_members_are_cut_at_1_mib_after_256_kib_and_before_the_content_of_a_large_file() -> None:
     sizes: list[int] = []
-    files = tree({"/a": noise(5 << 19), "/b": noise(10), "/c": noise(300 << 10), "/d": noise(300 << 10)})
+    sizes_in = {"/a": 5 << 19, "/b": 10, "/c": 300 << 10, "/d": (256 << 10) - 1, "/e": 0}
+    files = tree({path: noise(size) for path, size in sizes_in.items()})
     pack_layer(files, Packing(Codec("none", 0)), 0, lambda piece: sizes.append(len(piece)))
-    assert sizes[:2] == [MEMBER_MAX, MEMBER_MAX] and all(size <= MEMBER_MAX for size in sizes)
-    assert all(size >= 256 << 10 for size in sizes[:-1]) and len(sizes) == 6
+    assert sizes == [512, MEMBER_MAX, MEMBER_MAX, MEMBER_MAX // 2, 3 * 512, 300 << 10, 512 + (256 << 10), 512 + 1024]
+
+
+def test_what_a_large_file_becomes_does_not_depend_on_its_neighbours() -> None:
+    large, members = noise(5 << 19), [set[bytes](), set[bytes]()]
+    pack_layer(tree({"/a": noise(7), "/m": large}), Packing(), 0, members[0].add)
+    pack_layer(tree({"/a": noise(200 << 10), "/b": "x", "/m": large, "/n": noise(99)}), Packing(), 0, members[1].add)
+    assert len(members[0] & members[1]) == 3
 
 
 def test_progress_ends_at_the_total() -> None:

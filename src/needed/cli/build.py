@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     import argparse
 
     from needed.cli.sources import Laid
+    from needed.closure import Closure
+    from needed.image.ahead import Ahead
     from needed.image.build import Configuration, Image
     from needed.image.codec import Codec
+    from needed.image.layer import Packing
     from needed.image.reference import Reference
     from needed.loader import Settings
     from needed.output.destination import Destination
@@ -132,11 +135,16 @@ class Wanted:
     laid: Laid | None = None
     stripper: Stripper | None = None
 
-    def plan(self, choices: Choices) -> Plan:
-        """Raises as `pipeline.plan`, and as `Stripper.strip`."""
+    def plan(self, choices: Choices, ahead: Ahead | None = None) -> Plan:
+        """Large files are begun `ahead`. Raises as `pipeline.plan`, and as `Stripper.strip`."""
         from needed.pipeline import plan, stripped
 
-        planned = plan(self.root, self.programs, self.additions, self.settings, self.platform, choices=choices)
+        def known(closure: Closure) -> None:
+            if ahead:
+                ahead.expect(self.root, (item.found for item in closure.objects))
+
+        what = self.root, self.programs, self.additions, self.settings, self.platform
+        planned = plan(*what, choices=choices, known=known)
         return stripped(planned, self.stripper) if self.stripper else planned
 
     def configuration(self, planned: Plan, choices: Choices) -> Configuration:
@@ -176,16 +184,23 @@ def build_one(arguments: argparse.Namespace, laid: Laid | None = None) -> int:
     """`needed build` for one platform, with what was compiled for it; 0."""
     arguments.root = root_for(arguments.root, arguments.platform)
     wanted = wanted_of(arguments, empty=arguments.empty, laid=laid)
-    planned = wanted.plan(wanted.choices)
-    if arguments.dry_run:
-        show_plan(planned, as_json=arguments.json)
-        return 0
-    configuration = wanted.configuration(planned, wanted.choices)
-    if arguments.verify or arguments.verify_args is not None:
-        stop_on_signals()
-        verdict = verify_plan(arguments, planned, configuration, wanted)
-        return write_out(arguments, planned, configuration, wanted, told_of_laid(wanted) | {"verdict": verdict})
-    return write_out(arguments, planned, configuration, wanted, told_of_laid(wanted))
+    verifies = arguments.verify or arguments.verify_args is not None
+    alone = arguments.dry_run or verifies or wanted.stripper  # nothing is packed, or processes are forked first
+    packing = None if alone else packing_of(arguments, wanted, begins=True)
+    ahead = packing.ahead if packing else None
+    try:
+        planned = wanted.plan(wanted.choices, ahead)
+        if arguments.dry_run:
+            show_plan(planned, as_json=arguments.json)
+            return 0
+        configuration, also = wanted.configuration(planned, wanted.choices), told_of_laid(wanted)
+        if verifies:
+            stop_on_signals()
+            also["verdict"] = verify_plan(arguments, planned, configuration, wanted)
+        return write_out(arguments, planned, configuration, wanted, also, packing)
+    finally:
+        if ahead:
+            ahead.stop()
 
 
 def may_be_source(program: str) -> bool:
@@ -248,28 +263,28 @@ def write_out(
     configuration: Configuration,
     wanted: Wanted,
     also: dict[str, object] | None = None,
+    packing: Packing | None = None,
 ) -> int:
     """Write the image of `planned` to all its destinations, and tell, with `--json` what is in `also` too; 0."""
     from needed.image.build import build_image
-    from needed.image.layer import Packing
     from needed.output.destination import write_image
     from needed.output.spool import SpoolStore
 
-    codec, reference, destinations = wanted.codec, wanted.reference, list(wanted.destinations)
+    packing = packing or packing_of(arguments, wanted)
+    reference, destinations = wanted.reference, list(wanted.destinations)
     if arguments.load:
         destinations.append(engine_of(reference))
     stop_on_signals()
     progress = Progress(sys.stderr, _packing) if not arguments.quiet and sys.stderr.isatty() else None
-    cache = None if arguments.no_cache else member_cache()
-    packing = Packing(codec, None, progress, cache)
+    packing = replace(packing, progress=progress)
     store = SpoolStore(waiting_folder(destinations[0]))
     try:
         image = build_image(planned.rootfs, planned.platform, configuration, packing, store)
     finally:
         if progress:
             progress.clear()
-    if cache:
-        cache.close()
+    if packing.cache:
+        packing.cache.close()
     written = [
         write_image(image, planned.rootfs, destination, reference, docker_host=docker_host(), stdout=sys.stdout.buffer)
         for destination in destinations
@@ -397,6 +412,15 @@ def show_notes(planned: Plan) -> None:
     )
     for line in lines:
         write_sentence(printable(line), sys.stderr)
+
+
+def packing_of(arguments: argparse.Namespace, wanted: Wanted, *, begins: bool = False) -> Packing:
+    """How the layer of what is `wanted` is made; `begins` with large files before the rest is known."""
+    from needed.image.ahead import Ahead
+    from needed.image.layer import Packing
+
+    cache = None if arguments.no_cache else member_cache()
+    return Packing(wanted.codec, cache=cache, ahead=Ahead(wanted.codec, cache) if begins else None)
 
 
 def member_cache() -> MemberCache | None:

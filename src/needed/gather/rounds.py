@@ -74,9 +74,15 @@ class Gathered:
     leading: tuple[str, ...] = ()
 
 
-def gather(resolver: Resolver, programs: Iterable[str], choices: Choices) -> Gathered:
-    """What `programs` need, with all that the rules know of. Raises what resolving `programs` raises."""
-    return _Gathering(resolver, tuple(programs), choices).run()
+def gather(
+    resolver: Resolver, programs: Iterable[str], choices: Choices, known: Callable[[Closure], None] | None = None
+) -> Gathered:
+    """What `programs` need, with all that the rules know of. `known` is told what they load as soon as that is known,
+    before any rule is asked. Raises what resolving `programs` raises."""
+    gathering = _Gathering(resolver, tuple(programs), choices)
+    if known:
+        known(gathering.closure)
+    return gathering.run()
 
 
 def replay(resolver: Resolver, gathered: Gathered) -> Closure:

@@ -59,7 +59,7 @@ class Codec:
             library = f"libdeflate of deflate {deflate.__version__}"
         else:
             library = f"libzstd {_zstd().zstd_version}"
-        return f"{self.name} level {self.level} by {library}, members of 256 KiB to 1 MiB"
+        return f"{self.name} level {self.level} by {library}, members of 256 KiB to 1 MiB, large files apart"
 
 
 def parse_compression(text: str) -> Codec:

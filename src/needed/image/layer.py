@@ -1,8 +1,9 @@
 """A Rootfs as one layer: a deterministic tar, compressed member by member on all processors, handed on in order.
 
 layer.md of image-spec 1.1.1: relative paths, each once, parents first; no entry for the root itself, whose mode the
-engine chooses. The tar is cut after an entry once 256 KiB are together, and inside an entry at 1 MiB; each cut is
-compressed alone, so the bytes do not depend on the number of threads. Does not decide modes: `rootfs` did.
+engine chooses. The tar is cut after an entry once 256 KiB are together, before the content of a file of that size, and
+inside it at 1 MiB; each cut is compressed alone, so the bytes do not depend on the number of threads, and what a large
+file becomes not on its neighbours. Does not decide modes: `rootfs` did.
 
 `_thread` and `_queue` are what `threading` and `queue` are made of, and are built into Python.
 """
@@ -24,15 +25,23 @@ if TYPE_CHECKING:
     from hashlib import _Hash
     from typing import Protocol
 
+    from needed.image.ahead import Ahead
     from needed.rootfs import Rootfs, RootfsEntry
 
     Chunk = bytes | memoryview
+    Compress = Callable[[Chunk], bytes]
 
     class Cache(Protocol):
         """Remembers what codecs made of members."""
 
-        def layer(self, codec: Codec, paths: Iterable[str], /) -> Members:
-            """What is remembered for a layer that holds `paths`."""
+        def layer(self, codec: Codec, paths: Iterable[str], compress: Compress, /) -> Members:
+            """What is remembered for a layer that holds `paths`; `compress` does what `codec` would."""
+
+        def remembers(self, codec: Codec, member: Chunk, /) -> bool:
+            """Whether what `codec` makes of `member` is remembered. Called by several threads at once."""
+
+        def close(self) -> None:
+            """The build is over."""
 
     class Members(Protocol):
         """Compresses the members of one layer, or remembers them compressed; `prefix` is the sha256 of the tar as far
@@ -57,12 +66,14 @@ PIECE = 128 << 10  # what is read at once: memory of this size is used again, be
 @value
 class Packing:
     """How a layer is made. `threads` None is one per usable processor; it changes no byte. `progress` is called with
-    the bytes of content read so far and those there are. `cache` may spare the codec work and changes no byte."""
+    the bytes of content read so far and those there are. `cache` may spare the codec work, and what was begun `ahead`
+    with the same codec; they change no byte."""
 
     codec: Codec = Codec()
     threads: int | None = None
     progress: Callable[[int, int], None] | None = None
     cache: Cache | None = None
+    ahead: Ahead | None = None
 
 
 @value
@@ -95,10 +106,13 @@ def pack_layer(rootfs: Rootfs, packing: Packing, mtime: int, write: Callable[[by
             buffers.give_back(member)
 
     codec.load()
-    threads = 1 if codec.name == "none" else packing.threads or _processors()
-    members = packing.cache.layer(codec, rootfs.entries) if packing.cache and codec.name != "none" else None
-    compress = members.compress if members else lambda member, _prefix: codec.compress(member)
-    compressor = Compressor(compress, threads, emit)
+    threads = 1 if codec.name == "none" else packing.threads or processors()
+    compress = packing.ahead.compress if packing.ahead else codec.compress
+    if packing.ahead:
+        packing.ahead.close()
+    members = packing.cache.layer(codec, rootfs.entries, compress) if packing.cache and codec.name != "none" else None
+    work = members.compress if members else lambda member, _prefix: compress(member)
+    compressor = Compressor(work, threads, emit)
     try:
         for number, member in enumerate(_members(rootfs, mtime, packing.progress, buffers), 1):
             tar_size += len(member)
@@ -272,6 +286,9 @@ def _members(
     for path, entry in rootfs.entries.items():
         used = _put(buffer, used, _header(path, entry, mtime))
         if isinstance(entry, File):
+            if entry.size >= MEMBER_MIN:
+                yield memoryview(buffer)[:used]
+                buffer, used = buffers.take(), 0
             content = entry.content.open()
             try:
                 _check_size(path, content.size, entry.size)
@@ -332,7 +349,8 @@ def _check_size(path: str, found: int, promised: int) -> None:
         )
 
 
-def _processors() -> int:
+def processors() -> int:
+    """How many this process may use."""
     import os
 
     return len(os.sched_getaffinity(0))

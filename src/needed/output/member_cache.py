@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from needed.image.codec import Codec
+    from needed.image.layer import Chunk, Compress
 
 LIMIT = 1 << 30
 LIMIT_FILES = 8192
@@ -36,9 +37,13 @@ class MemberCache:
         self.directory, self.limit, self.limit_files = directory, limit, limit_files
         self._added = False
 
-    def layer(self, codec: Codec, paths: Iterable[str]) -> LayerMembers:
-        """The members of a layer that holds `paths`."""
-        return LayerMembers(self, codec, paths)
+    def layer(self, codec: Codec, paths: Iterable[str], compress: Compress) -> LayerMembers:
+        """The members of a layer that holds `paths`; `compress` does what `codec` would."""
+        return LayerMembers(self, codec, paths, compress)
+
+    def remembers(self, codec: Codec, member: Chunk) -> bool:
+        """Whether there is something that may be `member` compressed by `codec`. Called by several threads at once."""
+        return os.path.lexists(self._path(name_of(member, codec)))
 
     def close(self) -> None:
         """Remove what was used longest ago, if anything came in and there is too much now."""
@@ -103,12 +108,12 @@ class MemberCache:
 
 
 class LayerMembers:
-    """The members of one layer: compressed by `codec`, or remembered."""
+    """The members of one layer: compressed by `compress` as `codec` does, or remembered."""
 
-    def __init__(self, cache: MemberCache, codec: Codec, paths: Iterable[str]) -> None:
-        self._cache, self._codec, self._kind = cache, codec, codec.describe().encode()
+    def __init__(self, cache: MemberCache, codec: Codec, paths: Iterable[str], compress: Compress) -> None:
+        self._cache, self._codec, self._compress = cache, codec, compress
         listed = "\0".join(paths).encode("utf-8", "surrogateescape")
-        self._record = sha256(sha256(listed).digest() + self._kind + b"\0record").digest()
+        self._record = sha256(sha256(listed).digest() + codec.describe().encode() + b"\0record").digest()
         found = cache.read(self._record) or b""
         pairs = (found[at : at + 2 * DIGEST] for at in range(0, len(found), 2 * DIGEST))
         self._known = {pair[:DIGEST]: pair[DIGEST:] for pair in pairs}
@@ -122,14 +127,14 @@ class LayerMembers:
             self._used[prefix] = name
         return found
 
-    def compress(self, member: bytes | memoryview, prefix: bytes) -> bytes:
+    def compress(self, member: Chunk, prefix: bytes) -> bytes:
         """What the codec makes of `member`, from the cache if any layer had it. Called by several threads at once."""
         if len(member) < WORTH_KEEPING:
-            return self._codec.compress(member)
-        name = sha256(sha256(member).digest() + self._kind).digest()
+            return self._compress(member)
+        name = name_of(member, self._codec)
         compressed = self._cache.read(name)
         if compressed is None:
-            compressed = self._codec.compress(member)
+            compressed = self._compress(member)
             self._cache.write(name, compressed)
         self._used[prefix] = name
         return compressed
@@ -138,3 +143,8 @@ class LayerMembers:
         """Remember which members the layer is made of."""
         if self._used != self._known:
             self._cache.write(self._record, b"".join(prefix + name for prefix, name in self._used.items()))
+
+
+def name_of(member: Chunk, codec: Codec) -> bytes:
+    """What `member` compressed by `codec` is called."""
+    return sha256(sha256(member).digest() + codec.describe().encode()).digest()
