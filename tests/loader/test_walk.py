@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from needed.closure import Reason
 from needed.errors import SourceError
-from needed.loader import resolve
+from needed.loader import Resolver, resolve
 from needed.root import MemoryRoot
 from tests.loader.synthetic import Writer, shared_object
 
@@ -68,3 +69,28 @@ def test_tokens_do_not_make_a_search_path_of_any_length(interpreter: str, separa
     folder = ("/" + "d" * 200) * 15
     with pytest.raises(SourceError, match="longer than 1048576 characters"):
         resolve(MemoryRoot({f"{folder}/prog": content, interpreter: shared_object()}), [f"{folder}/prog"])
+
+
+def test_what_one_plugin_opened_is_not_there_for_another() -> None:
+    """Which of two plugins a process opens, and whether both, nobody knows: each must find all that it needs."""
+    plugin = [("needed", "libshared.so"), ("runpath", "/private")]
+    tree: dict[str, bytes | str] = {
+        "/prog": shared_object(interpreter=LD),
+        LD: shared_object(soname="ld-linux-x86-64.so.2"),
+        "/plug/one.so": Writer(plugin).finish(),
+        "/plug/inner.so": shared_object(needed=("libshared.so",)),
+        "/plug/two.so": shared_object(needed=("libshared.so",)),
+        "/private/libshared.so": shared_object(soname="libshared.so"),
+        "/lib/libshared.so": shared_object(soname="libshared.so"),
+    }
+    resolver = Resolver(MemoryRoot(tree))
+    resolver.resolve_for([("/prog", Reason("requested"))])
+
+    def opened(by: str, name: str) -> list[str]:
+        found = resolver.open("/prog", by, name, Reason("rule"))
+        assert found is not None
+        return [item.path for item in found.added.objects]
+
+    assert opened("/prog", "/plug/one.so") == ["/plug/one.so", "/private/libshared.so"]
+    assert opened("/plug/one.so", "/plug/inner.so") == ["/plug/inner.so"]
+    assert opened("/prog", "/plug/two.so") == ["/plug/two.so", "/lib/libshared.so"]
