@@ -94,6 +94,7 @@ def test_an_encoding_that_is_named_has_a_module() -> None:
     assert found("use Encode; encode('KOI8-R', decode('Big5', $x));", "encoding") == ["Encode::Byte", "Encode::TW"]
     assert found("use Encode; # gbk\nencode('hzx', $x);", "encoding") == []
     assert found("# Encode knows it\nmy $name = 'gbk';", "encoding") == []
+    assert find_modules("\u0130" * 99 + "\nEncode::decode('GBK', 1)") == (Wanted("encoding", "Encode::CN", 2),)
     assert find_modules("1;\nEncode::decode('UTF-16', $x);\n# gbk\n'euc-kr';\n") == (
         Wanted("encoding", "Encode::Unicode", 2),
         Wanted("encoding", "Encode::KR", 4),

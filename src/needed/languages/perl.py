@@ -64,6 +64,7 @@ _ENCODINGS: dict[str, dict[str, tuple[str, ...]]] = {
     "ucs": {"Encode::Unicode": ("ucs2", "ucs-2", "ucs4", "ucs-4")},
 }  # fmt: skip
 _NO_WORD_BEFORE, _NO_WORD_BEHIND = ("sjis", "hz"), ("hz",)
+_SMALL = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}  # str.lower() may make text longer
 
 
 @value
@@ -118,7 +119,7 @@ def _wanted(source: str, *, encodings: bool) -> Iterator[Wanted]:
         else:
             yield Wanted("mention", sign, line)
     if encodings and any(not _in_comment(text, at) for at in _all(text, "ncod")):
-        named = sorted(_encodings(text.lower()))
+        named = sorted(_encodings(text.lower() if text.isascii() else text.translate(_SMALL)))
         for (_, module), line in zip(named, code.lines(at for at, _ in named), strict=True):
             yield Wanted("encoding", module, line)
 
