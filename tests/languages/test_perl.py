@@ -108,6 +108,12 @@ def test_words_stand_in_quotes_in_qw_of_any_kind_and_bare_behind_a_condition() -
     assert "VMS::Stdio" in found("use if $^O eq 'VMS', VMS::Stdio => qw(fgetname);")
 
 
+def test_a_long_list_of_modules_is_read_to_its_end() -> None:
+    names = [f"Module{number}::Of::A::List" for number in range(80)]
+    assert found(f"use base qw(\n{chr(10).join(names)}\n);\nuse After;") == ["base", *names, "After"]
+    assert found("use base qw(A);" * 400 + "use After;") == ["base", "A", "After"]
+
+
 def test_a_plugin_with_a_computed_name_is_one_of_a_folder() -> None:
     assert found('require "Image/ExifTool/$module.pm";', "one of") == ["Image/ExifTool"]
     assert found('require "Image/ExifTool/${module}.pm";', "one of") == ["Image/ExifTool"]
@@ -130,5 +136,5 @@ def test_hostile_sources_end() -> None:
                    "use x # ;" * 90_000, "(use x " * 150_000, "(use x; 'A::B'" * 70_000,
                    " ".join(f"'A::B{number}'" for number in range(90_000)), "<<" * 500_000,
                    "".join(f"<<A{number}\n" for number in range(100_000)), "Encode sjis" * 90_000,
-                   "if (1) { use if 'x'" * 50_000, "qw(" * 300_000):  # fmt: skip
+                   "if (1) { use if 'x'" * 50_000, "use X #\n" * 130_000, "qw(" * 300_000):  # fmt: skip
         find_modules(source)

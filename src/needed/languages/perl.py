@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_SOURCE = 1 << 20  # bytes of one source
-MAX_STATEMENT = 2000  # characters of one statement that are looked at
-MAX_LISTS = 300  # statements of one source whose lists of words are looked at
+MAX_STATEMENT = 400  # characters of one statement that are looked at
+MAX_LIST = 2000  # of one with a list of words
+MAX_LISTS = 300  # such statements of one source
 MAX_MENTIONS = 1000  # names in quotes of one source
 MAX_NAME = 200  # characters of a module's name
 # Where `$FindBin::Bin` stands in a folder or file that is asked for: the folder of the script.
@@ -104,10 +105,11 @@ def _wanted(source: str, *, encodings: bool) -> Iterator[Wanted]:
     for (at, sign), line in zip(found, code.lines(at for at, _ in found), strict=True):
         if sign in _STATEMENTS:
             word = sign.rstrip()
-            rest = _statement_at(text, at + len(word))
-            lists += rest.lstrip().startswith(_WITH_NAMES)
-            if lists <= MAX_LISTS:
-                yield from _statement(word, rest, line)
+            rest = _statement_at(text, at + len(word), MAX_STATEMENT)
+            if rest.lstrip().startswith(_WITH_NAMES):
+                lists += 1
+                rest = _statement_at(text, at + len(word), MAX_LIST) if lists <= MAX_LISTS else ""
+            yield from _statement(word, rest, line)
         elif sign in _LOADERS:
             name = _name(text[at + len(sign) : at + len(sign) + MAX_NAME].lstrip(' ("')).strip("'")
             if _is_module(name) and ("::" in name or name[:1].isupper()):
@@ -181,9 +183,9 @@ def _mentions(text: str, quote: str) -> Iterator[tuple[int, str]]:
             yield at, name
 
 
-def _statement_at(text: str, at: int) -> str:
-    """From `at` to the end of the statement, without comments."""
-    end = at + MAX_STATEMENT
+def _statement_at(text: str, at: int, size: int) -> str:
+    """From `at` to the end of the statement, `size` characters at most, without comments."""
+    end = at + size
     stop = text.find(";", at, end)
     statement = text[at : stop if stop >= 0 else end]
     if "#" not in statement:
