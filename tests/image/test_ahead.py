@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from typing import TYPE_CHECKING
 
@@ -178,6 +179,32 @@ def test_what_failed_ahead_is_made_again(folder: Path, monkeypatch: pytest.Monke
         ahead.expect(root, found(root))
         assert ready(ahead) == 6
     assert image(root, Packing(ahead=ahead)) == whole
+
+
+def test_where_no_thread_is_to_be_had_nothing_is_begun(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("_thread.start_new_thread", refuse)
+    root = DirectoryRoot(folder / "root")
+    ahead = Ahead(Codec(), threads=2)
+    ahead.expect(root, found(root))
+    ahead.stop()
+    assert not ahead._made
+
+
+def test_no_more_files_are_opened_than_begun(tmp_path: Path) -> None:
+    for number in range(3 * MAX_MEMBERS):
+        (tmp_path / f"{number:02}").write_bytes(bytes(300 << 10))
+    root = DirectoryRoot(tmp_path)
+    walker = Walker(root)
+    files = [one for one in map(walker.find, (f"/{number:02}" for number in range(3 * MAX_MEMBERS))) if one]
+    before = len(os.listdir("/proc/self/fd"))
+    ahead = Ahead(Codec(), threads=1)
+    ahead.close()
+    ahead.expect(root, files)
+    assert len(os.listdir("/proc/self/fd")) <= before + MAX_MEMBERS
+    ahead.stop()
 
 
 def test_nothing_is_begun_once_the_layer_is(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import hashlib
 import io
 import os
@@ -24,6 +25,7 @@ from needed.rootfs import Directory, File, FileContent, GeneratedContent, Rootfs
 from needed.value import replace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 AMD64 = Platform("linux", "amd64")
@@ -201,6 +203,25 @@ def test_few_chunks_start_few_threads_and_order_is_kept() -> None:
     compressor.finish()
     compressor.stop()
     assert out == [*chunks[:2], b"known", *chunks[3:]]
+
+
+@pytest.mark.parametrize("allowed", [0, 1, 2])
+def test_where_no_more_threads_are_to_be_had_the_bytes_are_the_same(
+    monkeypatch: pytest.MonkeyPatch, allowed: int
+) -> None:
+    started: list[int] = []
+    start = _thread.start_new_thread
+
+    def refuse(run: Callable[[], object], words: tuple[()]) -> int:
+        if len(started) == allowed:
+            raise RuntimeError("can't start new thread")
+        started.append(start(run, words))
+        return started[-1]
+
+    alone = build_image(tree(MIXED), AMD64, packing=Packing(threads=1))
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
+    assert build_image(tree(MIXED), AMD64, packing=Packing(threads=4)) == alone
+    assert len(started) == allowed
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

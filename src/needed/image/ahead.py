@@ -6,6 +6,8 @@ large file is what may be compressed so, for its content is cut without regard t
 
 from __future__ import annotations
 
+from itertools import islice
+
 from needed.errors import ReadError
 from needed.image.codec import Codec
 from needed.image.layer import MEMBER_MAX, MEMBER_MIN, processors
@@ -48,7 +50,7 @@ class Ahead:
         if self._threads < 1 or self._codec.name == "none" or not isinstance(root, DirectoryRoot):
             return
         large = {one.path for one in files if one.entry.size >= MEMBER_MIN}
-        pieces = [*_pieces(root, sorted(large, key=encode_path))][:MAX_MEMBERS]
+        pieces = [*islice(_pieces(root, sorted(large, key=encode_path)), MAX_MEMBERS)]
         if not pieces:
             return
         from _queue import SimpleQueue
@@ -59,8 +61,11 @@ class Ahead:
         for piece in (*pieces, *[None] * self._threads):
             self._work.put(piece)
         for _ in range(self._threads):
+            try:
+                start_new_thread(self._run, ())
+            except RuntimeError:  # there may be no more of them (RLIMIT_NPROC)
+                return
             self._running += 1
-            start_new_thread(self._run, ())
 
     def compress(self, member: Chunk) -> bytes:
         """What the codec makes of `member`: made ahead, being made, which is waited for, or made now. Called by several

@@ -214,8 +214,12 @@ class Compressor:
             self._begun, self._ended = SimpleQueue(), SimpleQueue()
         self._work.put((self._submitted, chunk, prefix))
         self._submitted += 1
-        if self._workers < self._threads:
-            self._start_worker()
+        if self._workers < self._threads and not self._start_worker():
+            self._threads = self._workers
+            if not self._workers:
+                self._work.get()
+                self._submitted -= 1
+                self.pass_on(chunk, self._compress(chunk, prefix))
         self._collect_some()
 
     def pass_on(self, chunk: Chunk, compressed: bytes) -> None:
@@ -256,13 +260,18 @@ class Compressor:
             self._emit(*self._early.pop(self._emitted))
             self._emitted += 1
 
-    def _start_worker(self) -> None:
+    def _start_worker(self) -> bool:
+        """Whether there is one more thread: the user may not have any (RLIMIT_NPROC, a control group)."""
         from _thread import start_new_thread
 
-        start_new_thread(self._run, ())
+        try:
+            start_new_thread(self._run, ())
+        except RuntimeError:
+            return False
         self._workers += 1
         # Until the codec works, which it does without Python's lock: else the next import here would make it wait.
         self._begun.get()
+        return True
 
     def _run(self) -> None:
         self._begun.put(None)
